@@ -1,0 +1,61 @@
+"""Errors a user can act on.
+
+Everything a user can get wrong is reported as one :class:`InputError` with one sentence that names the
+file, the field, the value and the remedy. The command line turns it into exit code 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_SHOWN = 80
+
+
+class HierflowError(Exception):
+    """Base class of every error hierflow raises on purpose."""
+
+
+class InputError(HierflowError, ValueError):
+    """The input is wrong, and nothing has been written.
+
+    Args:
+        problem: what is wrong, without a full stop ("is not a whole number of at least 1").
+        file: the file that holds the fault, if it lies in one.
+        field: the dotted path of the field in the document, or a column or line of the file.
+        value: the offending value; long values are shortened.
+        remedy: what to do instead, as an imperative without a full stop.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | Path | None = None,
+        field: str | None = None,
+        value: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem, self.file, self.field, self.value, self.remedy = problem, file, field, value, remedy
+        super().__init__(self._sentence())
+
+    def located(self, file: str | Path) -> InputError:
+        """The same error, placed in `file` unless it names a file already."""
+        return InputError(
+            self.problem, file=self.file or file, field=self.field, value=self.value, remedy=self.remedy
+        )
+
+    def _sentence(self) -> str:
+        where = ": ".join(str(part) for part in (self.file, self.field) if part)
+        what = self.problem if self.value is None else f"{_shown(self.value)} {self.problem}"
+        sentence = f"{where}: {what}" if where else what
+        return f"{sentence}; {self.remedy}." if self.remedy else f"{sentence}."
+
+
+class RunError(HierflowError):
+    """A run failed after it had started; what was finished before is kept."""
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -1,0 +1,30 @@
+"""What a run leaves for people: PNG files with provenance, their manifest, a gallery and contact sheets."""
+
+from hierflow.images.contact_sheet import contact_sheet
+from hierflow.images.gallery import render_gallery
+from hierflow.images.manifest import (
+    MANIFEST_COLUMNS,
+    ImageRow,
+    build_manifest,
+    check_axis_names,
+    manifest_bytes,
+    read_manifest,
+)
+from hierflow.images.names import image_name, slug
+from hierflow.images.png import decode_png, encode_png, read_provenance
+
+__all__ = [
+    "MANIFEST_COLUMNS",
+    "ImageRow",
+    "build_manifest",
+    "check_axis_names",
+    "contact_sheet",
+    "decode_png",
+    "encode_png",
+    "image_name",
+    "manifest_bytes",
+    "read_manifest",
+    "read_provenance",
+    "render_gallery",
+    "slug",
+]

@@ -1,0 +1,180 @@
+"""The manifest: one parquet table, a row an image, that says what each image is and what it cost."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hierflow.errors import InputError
+from hierflow.hashing import digest
+
+Status = Literal["current", "outdated", "failed"]
+
+_BEFORE_AXES = [
+    pa.field("prompt_id", pa.string(), nullable=False),
+    pa.field("image_index", pa.int64(), nullable=False),
+    pa.field("prompt", pa.string(), nullable=False),
+]
+_AFTER_AXES = [
+    pa.field("seed", pa.int64(), nullable=False),
+    pa.field("partition", pa.string(), nullable=False),
+    pa.field("node_path", pa.string(), nullable=False),
+    pa.field("image_path", pa.string(), nullable=False),
+    pa.field("image_sha256", pa.string(), nullable=False),
+    pa.field("evaluations", pa.float64(), nullable=False),
+    pa.field("evaluations_paid", pa.float64(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
+    pa.field("scores", pa.map_(pa.string(), pa.float64()), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string(), nullable=False),
+]
+MANIFEST_COLUMNS: tuple[str, ...] = tuple(column.name for column in _BEFORE_AXES + _AFTER_AXES)
+"""The columns every manifest has, in order; the axes stand between `prompt` and `seed`. No axis may be called
+like one of them."""
+
+_CHECKSUM = b"hierflow.sha256"
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One image of a set.
+
+    Attributes:
+        prompt_id: the prompt's id, unique in the set.
+        image_index: which of the prompt's images, counted from 0.
+        prompt: its text.
+        axes: the values of the template's variables; an axis left out is null in the manifest.
+        seed: the set's seed.
+        partition: the key of the partition that makes it.
+        node_path: the nodes that served it, from the root down.
+        image_path: relative to the set's folder, with forward slashes; empty when there is no image.
+        image_sha256: 64 hex digits of the file's bytes; empty when there is no image.
+        evaluations: denoiser evaluations, this image's equal share of the planned states on its path; the
+            column sums to the plan's total.
+        evaluations_paid: the evaluations booked on it by the run that made it; never changes afterwards.
+        run_id: that run.
+        scores: finite, by the scorer's name.
+        status: `current`; `outdated`, the last good image of a prompt that failed since; `failed`, no image.
+        error: why it is not current; empty when it is.
+
+    Raises:
+        ValueError: `image_path` leaves the set's folder, or `status` is none of the three.
+    """
+
+    prompt_id: str
+    image_index: int
+    prompt: str
+    axes: Mapping[str, Any]
+    seed: int
+    partition: str
+    node_path: str
+    image_path: str
+    image_sha256: str
+    evaluations: float
+    evaluations_paid: float
+    run_id: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    status: Status = "current"
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.image_path)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"image path {self.image_path!r} leaves the set's folder")
+        if self.status not in get_args(Status):
+            raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(Status))}")
+
+
+def build_manifest(rows: Sequence[ImageRow], axes: Sequence[str]) -> pa.Table:
+    """The table of `rows`, in their order: the columns :data:`MANIFEST_COLUMNS` and one for each of `axes`.
+
+    An axis of whole numbers only, numbers only or booleans only keeps that type; any other becomes text.
+
+    Raises:
+        InputError: an axis is called like a fixed column, or like another axis.
+        ValueError: a score is not finite.
+    """
+    check_axis_names(axes)
+    for row in rows:
+        for name, score in row.scores.items():
+            if not math.isfinite(score):
+                raise ValueError(f"score {name!r} of prompt {row.prompt_id!r} is {score}, not a finite number")
+    arrays = [_column(rows, column) for column in _BEFORE_AXES]
+    arrays += [_axis([row.axes.get(axis) for row in rows]) for axis in axes]
+    arrays += [_column(rows, column) for column in _AFTER_AXES]
+    of_axes = [pa.field(axis, array.type) for axis, array in zip(axes, arrays[3:], strict=False)]
+    return pa.Table.from_arrays(arrays, schema=pa.schema([*_BEFORE_AXES, *of_axes, *_AFTER_AXES]))
+
+
+def check_axis_names(axes: Sequence[str]) -> None:
+    """Refuse axes that the manifest has no column for; worth asking before a GPU is touched.
+
+    Raises:
+        InputError: an axis is called like a fixed column, or like another axis.
+    """
+    for place, axis in enumerate(axes):
+        if axis in MANIFEST_COLUMNS:
+            raise InputError("is a column of the manifest", field="prompts.axes", value=axis, remedy="rename it")
+        if axis in axes[:place]:
+            raise InputError("is given twice", field="prompts.axes", value=axis, remedy="rename one")
+
+
+def manifest_bytes(table: pa.Table) -> bytes:
+    """The parquet file of a manifest: zstd, with page checksums and a checksum of all rows; deterministic."""
+    checked = table.replace_schema_metadata({_CHECKSUM: _rows_digest(table).encode()})
+    file = io.BytesIO()
+    pq.write_table(checked, file, compression="zstd", write_page_checksum=True, store_schema=True)
+    return file.getvalue()
+
+
+def read_manifest(data: bytes) -> pa.Table:
+    """The table in a file that :func:`manifest_bytes` wrote, equal to the one written.
+
+    Raises:
+        ValueError: the file is damaged, incomplete or no manifest; the message says which.
+    """
+    try:
+        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        # Page checksums leave the footer open: a flipped bit there renames a column or shifts a type.
+        found = _rows_digest(table)
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise ValueError(f"the manifest ({len(data)} bytes) is damaged or no parquet file: {error}") from error
+    expected = (table.schema.metadata or {}).get(_CHECKSUM)
+    if expected is None:
+        raise ValueError("the parquet file carries no checksum of its rows, so it is no manifest of hierflow's")
+    if found.encode() != expected:
+        raise ValueError("the manifest is damaged: its rows do not match the checksum it carries")
+    return table.replace_schema_metadata(None)
+
+
+def _column(rows: Sequence[ImageRow], column: pa.Field) -> pa.Array:
+    values = [getattr(row, column.name) for row in rows]
+    if column.name == "scores":
+        values = [sorted(scores.items()) for scores in values]
+    return pa.array(values, column.type)
+
+
+def _axis(values: Sequence[Any]) -> pa.Array:
+    kinds = {type(value) for value in values if value is not None}
+    fits = all(value in _INT64 for value in values if type(value) is int)
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds == {int} and fits:
+        return pa.array(values, pa.int64())
+    if kinds in ({float}, {int, float}) and fits:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _rows_digest(table: pa.Table) -> str:
+    # Parquet renames what is inside a map, so only that it is one counts.
+    kinds = ["map" if pa.types.is_map(column.type) else str(column.type) for column in table.schema]
+    return digest(table.column_names, kinds, [column.to_pylist() for column in table.columns])

@@ -1,0 +1,71 @@
+"""What the engine asks of a model family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.plan.identity import SamplingIdentity
+
+if TYPE_CHECKING:
+    import torch
+
+    from hierflow.models.runtime import Runtime
+    from hierflow.scoring import Scorer
+
+Conditioning = dict[str, npt.NDArray[Any]]
+Tensors = Mapping[str, "torch.Tensor"]
+
+
+class Adapter(Protocol):
+    """One model, loaded piece by piece as it is needed.
+
+    Conditioning travels as numpy float32 arrays with a row a prompt, so that it can be stored and averaged
+    without torch; latents travel as tensors with a row a node.
+    """
+
+    runtime: Runtime
+    encoder_fingerprint: str
+    decoder_fingerprint: str
+    rows_per_evaluation: int
+    """Network rows of one evaluation: 2 with classifier-free guidance in one batch, 1 without."""
+
+    @property
+    def identity(self) -> SamplingIdentity:
+        """What decides a denoising step, besides conditioning."""
+
+    @property
+    def scheduler(self) -> Any:
+        """The real scheduler, with its timesteps set."""
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The denoising network, for the meter."""
+
+    @property
+    def prior_evaluations_per_prompt(self) -> int:
+        """Sampling steps of the prior; 0 for families without one."""
+
+    def warnings(self, texts: Sequence[str]) -> list[str]:
+        """What a user should know about these prompts and this model, a sentence each."""
+
+    def encode(self, texts: Sequence[str], text_hashes: Sequence[str]) -> Conditioning:
+        """The conditioning of each prompt: arrays with one row a prompt."""
+
+    def tree_embeddings(self, conditioning: Conditioning) -> npt.NDArray[np.float64]:
+        """(N, D): what the tree clusters by."""
+
+    def initial_latents(self, generators: Sequence[torch.Generator]) -> torch.Tensor:
+        """Scaled initial noise, one row a generator."""
+
+    def predict(self, latents: torch.Tensor, index: int, conditioning: Tensors) -> torch.Tensor:
+        """The guided model output at timestep number `index` (0-based), one row a node."""
+
+    def decode(self, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
+        """(B, H, W, 3) images of final latents."""
+
+    def scorer(self) -> Scorer:
+        """The model's own quality score."""

@@ -1,0 +1,92 @@
+"""On what a model runs: device, precision, and whether bits are promised."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hierflow.errors import InputError
+from hierflow.spec import DiffusionSpec
+
+if TYPE_CHECKING:
+    import torch
+
+FIXED_BATCH = 8
+"""Rows the network always sees where bits are promised. Small frontiers are padded up to it, so a larger batch
+wastes more at the top of the tree, and a smaller one runs slower below; `make bench` measures both."""
+
+FREE_BATCH = 64
+"""The largest batch the network sees where bits are not promised; halved when memory runs out."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Resolved from the document and the machine.
+
+    Attributes:
+        device: such as "cpu" or "cuda:0".
+        dtype: "float32", "float16" or "bfloat16".
+        fixed_batch: the batch size of every network call, where equal bits are promised; else None.
+    """
+
+    device: str
+    dtype: str
+    fixed_batch: int | None
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch has it."""
+        import torch
+
+        dtype: torch.dtype = getattr(torch, self.dtype)
+        return dtype
+
+
+def resolve_runtime(spec: DiffusionSpec) -> Runtime:
+    """Settle `auto` fields for this machine.
+
+    Raises:
+        InputError: the device does not exist here.
+    """
+    import torch
+
+    device = spec.device if spec.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        usable = torch.device(device).type == "cpu" or torch.zeros(1, device=device).numel() == 1
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            "is not a device of this machine", field="diffusion.device", value=device, remedy="take `cpu` or `auto`"
+        ) from error
+    on_cpu = torch.device(device).type == "cpu" and usable
+    dtype = spec.dtype if spec.dtype != "auto" else ("float32" if on_cpu else "float16")
+    promised = spec.deterministic if spec.deterministic is not None else (on_cpu and dtype == "float32")
+    return Runtime(device, dtype, FIXED_BATCH if promised else None)
+
+
+def machine() -> dict[str, Any]:
+    """Device and library versions, as the ledger records them: equal bits are promised on equal machines only."""
+    import diffusers
+    import torch
+    import transformers
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "cpu": _cpu_name(),
+        "gpu": gpu,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def _cpu_name() -> str:
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""What will be computed: segments of the tree, their states' ids, the partitions and the cost."""

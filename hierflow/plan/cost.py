@@ -1,0 +1,49 @@
+"""What a plan will cost, from one measured evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STARTUP_SHARE = 0.05
+"""The largest share of a partition's time that starting its run should take."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What earlier runs measured.
+
+    Attributes:
+        seconds_per_evaluation: wall seconds of one denoiser evaluation, batches and sampler included.
+        startup_seconds: wall seconds from the launch of a partition's run to its first evaluation.
+    """
+
+    seconds_per_evaluation: float
+    startup_seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan will take at a measured pace.
+
+    Attributes:
+        seconds: wall seconds, start-ups included, one partition after the other.
+        startup_share: share of an average partition's time that is start-up, in [0, 1].
+        max_prompts: the smallest partition size that brings that share under :data:`STARTUP_SHARE`.
+    """
+
+    seconds: float
+    startup_share: float
+    max_prompts: int
+
+
+def estimate(pace: Pace, evaluations: int, prompts: int, partitions: int) -> Estimate:
+    """The cost of `evaluations` denoiser steps for `prompts` prompts in `partitions` runs (at least one)."""
+    work = evaluations * pace.seconds_per_evaluation
+    startup = pace.startup_seconds * partitions
+    work_a_prompt = work / max(prompts, 1)
+    needed = pace.startup_seconds * (1 - STARTUP_SHARE) / STARTUP_SHARE
+    return Estimate(
+        seconds=work + startup,
+        startup_share=startup / (work + startup) if work + startup else 0.0,
+        max_prompts=max(1, round(0.5 + needed / work_a_prompt)) if work_a_prompt else prompts,
+    )

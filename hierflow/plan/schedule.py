@@ -1,0 +1,33 @@
+"""phi: how alike prompts must be to share a step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.errors import InputError
+
+
+def phi(tau: float, steps: int) -> npt.NDArray[np.float64]:
+    """The height below which clusters share step k, for k = 1 .. steps: linear from tau down to 0.
+
+    This is the convention of the paper's released code, `linspace(0, tau, K)[::-1]`; the paper's formula
+    phi(k) = tau (1 - k/K) differs by one step. With one step, phi is 0.
+
+    Raises:
+        InputError: tau is negative, NaN or infinite, or steps is not a whole number of at least 1.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+        raise InputError(
+            "is not a whole number of at least 1", field="steps", value=steps, remedy="40 is a usual choice"
+        )
+    if not math.isfinite(tau) or tau < 0:
+        raise InputError(
+            "is not a number of at least 0",
+            field="tau",
+            value=tau,
+            remedy="0 shares nothing and 1.0 is a usual choice",
+        )
+    return np.linspace(0.0, tau, steps)[::-1]

@@ -1,0 +1,44 @@
+"""One way in: a prompt source becomes a prompt set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hierflow.prompts.prompt_set import PromptSet
+from hierflow.prompts.rows import SourceRows, checked_set
+from hierflow.prompts.source import PromptSource, chosen_kind
+from hierflow.prompts.tables import read_table
+from hierflow.prompts.template import expand_template
+from hierflow.prompts.text_files import existing_file, read_lines
+
+
+def load_prompts(source: PromptSource, base: Path | str, *, where: str = "prompts") -> PromptSet:
+    """Read, expand and check the prompts that `source` names.
+
+    Prompts are stripped at both ends and otherwise kept. Rows keep their order. Ids from a table's
+    `id_column` survive an edit of their prompt; elsewhere an id is the first 16 hex digits of the text's
+    hash, and a text that occurs again is dropped. A row that repeats both id and text is dropped too.
+
+    Args:
+        source: the prompts' part of a document.
+        base: the document's folder; relative paths are relative to it.
+        where: the field of the document that holds `source`; errors name fields under it.
+
+    Raises:
+        InputError: the source, a file or a prompt is wrong. An error about the document itself names no
+            file; the caller, who knows it, adds it with :meth:`InputError.located`.
+    """
+    return checked_set(_rows(source, Path(base), where), where)
+
+
+def _rows(source: PromptSource, base: Path, where: str) -> SourceRows:
+    kind = chosen_kind(source, where)
+    written: str = getattr(source, kind)
+    if kind == "template":
+        return expand_template(written, source.axes, where)
+    if kind == "text":
+        return SourceRows(texts=source.text or [], place=lambda row: f"{where}.text[{row}]")
+    path = existing_file(written, base, f"{where}.{kind}")
+    if kind == "file":
+        return read_lines(path)
+    return read_table(path, written, source.prompt_column, source.id_column, where)

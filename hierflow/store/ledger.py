@@ -1,0 +1,154 @@
+"""The ledger: what every run executed. Books are made from it, never from what a run meant to do.
+
+A run opens an entry with the work it is about to do, notes its progress once a level, and closes the entry as
+one immutable file. An entry that was never closed belongs to a run that was killed: its last noted level
+counts, and what may have run after it is bounded by one level's evaluations.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from hierflow.store.sealed import read_json, write_json
+from hierflow.store.storage import DamagedFileError, Storage
+
+
+class Work(NamedTuple):
+    """A run of steps of one node: its chain (see `StateIds.chain`), first and last step, inclusive."""
+
+    chain: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one run did for one stage.
+
+    Attributes:
+        run: the run (a Dagster run id, or one made up outside Dagster).
+        invocation: the command, job or call that the run belongs to.
+        stage: "embeddings", "trunk", "partition" or "image_set".
+        partition: the partition key; empty for other stages.
+        plan: the plan's id; empty before there is one.
+        slice: what was asked for; empty for other stages.
+        status: "done", "failed" or, for a run that was killed, "lost".
+        started, ended: seconds since the epoch.
+        work: what was executed, level by level as far as it went.
+        evaluations: denoiser evaluations by the hook on the network, padding taken off.
+        network_rows, network_calls, padding_rows: what the network saw.
+        unaccounted: for a lost entry, how many evaluations may have run unnoted.
+        prior_evaluations: sampler steps of the prior, one a prompt and step, counted apart.
+        seconds: wall seconds by what they went on ("load", "encode", "denoise", "decode", "score").
+        damaged: stored files found damaged and made again.
+        machine: device and library versions.
+        error: why it failed.
+    """
+
+    run: str
+    invocation: str
+    stage: str
+    partition: str = ""
+    plan: str = ""
+    slice: str = ""
+    status: str = "done"
+    started: float = 0.0
+    ended: float = 0.0
+    work: tuple[Work, ...] = ()
+    evaluations: int = 0
+    network_rows: int = 0
+    network_calls: int = 0
+    padding_rows: int = 0
+    unaccounted: int = 0
+    prior_evaluations: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+class Ledger:
+    """The ledger of one image set."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def open(self, entry: Entry, name: str) -> OpenEntry:
+        """Begin an entry whose `work` is what the run is about to do; `name` is unique, and fit for a file name."""
+        write_json(self._storage, f"ledger/open/{name}.json", _plain(entry), durable=False)
+        return OpenEntry(self._storage, entry, name)
+
+    def entries(self) -> list[Entry]:
+        """Every entry, oldest first; entries that were never closed are "lost"."""
+        found: dict[str, Entry] = {}
+        for path in self._storage.list("ledger"):
+            name = path.rsplit("/", 1)[1].removesuffix(".json")
+            if path.startswith("ledger/closed/"):
+                found[name] = _entry(read_json(self._storage, path))
+        for path in self._storage.list("ledger/open"):
+            name = path.rsplit("/", 1)[1].removesuffix(".json")
+            if name not in found and not name.endswith(".progress"):
+                found[name] = self._lost(name, _entry(read_json(self._storage, path)))
+        return sorted(found.values(), key=lambda entry: (entry.started, entry.run, entry.partition))
+
+    def _lost(self, name: str, begun: Entry) -> Entry:
+        try:
+            noted = read_json(self._storage, f"ledger/open/{name}.progress.json")
+        except (FileNotFoundError, DamagedFileError):
+            noted = {"level": 0, "ended": begun.started}
+        level = noted.pop("level")
+        bound = sum(work.first <= level + 1 <= work.last for work in begun.work)
+        if level == 0:
+            bound = _frontier_at_start(begun.work)
+        return Entry(
+            **{**_fields(begun), **noted, "status": "lost", "work": clipped(begun.work, level), "unaccounted": bound}
+        )
+
+
+class OpenEntry:
+    """An entry that is being written. Nothing is lost but the level in flight, whenever the process dies."""
+
+    def __init__(self, storage: Storage, entry: Entry, name: str) -> None:
+        self._storage, self._entry, self._name = storage, entry, name
+        self._level = 0
+
+    def note(self, level: int, **counts: int) -> None:
+        """Every node's step `level` (1-based) has been executed; `counts` are the totals so far, fields of Entry."""
+        self._level = level
+        noted = {"level": level, "ended": time.time(), **counts}
+        write_json(self._storage, f"ledger/open/{self._name}.progress.json", noted, durable=False)
+
+    def close(self, status: str, **fields: Any) -> Entry:
+        """Make the entry immutable, with `fields` of Entry set; a failed entry keeps the levels that were noted."""
+        work = self._entry.work if status == "done" else clipped(self._entry.work, self._level)
+        entry = Entry(**{**_fields(self._entry), "work": work, **fields, "status": status, "ended": time.time()})
+        write_json(self._storage, f"ledger/closed/{self._name}.json", _plain(entry))
+        for path in (f"ledger/open/{self._name}.json", f"ledger/open/{self._name}.progress.json"):
+            self._storage.delete(path)
+        return entry
+
+
+def clipped(work: Sequence[Work], level: int) -> tuple[Work, ...]:
+    """The part of `work` up to and with step `level`."""
+    return tuple(Work(w.chain, w.first, min(w.last, level)) for w in work if w.first <= level)
+
+
+def _frontier_at_start(work: Sequence[Work]) -> int:
+    first = min((w.first for w in work), default=0)
+    return sum(w.first == first for w in work)
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry), "work": [list(work) for work in entry.work]}
+
+
+def _entry(stored: dict[str, Any]) -> Entry:
+    work = tuple(Work(*item) for item in stored["work"])
+    return Entry(**{**stored, "work": work, "damaged": tuple(stored["damaged"])})

@@ -1,0 +1,230 @@
+"""Trees and plans: immutable, named by content, with one `current` pointer that is replaced in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.hashing import digest
+from hierflow.plan.identity import SamplingIdentity, StateIds, conditioning_id
+from hierflow.plan.partitions import leaves_of, owners
+from hierflow.plan.segments import Plan
+from hierflow.store.sealed import read_arrays, read_json, write_arrays, write_json
+from hierflow.store.storage import Storage
+from hierflow.tree.embedding_tree import EmbeddingTree
+
+_POINTER = "current.json"
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedTree:
+    """A tree with the prompts it was made from.
+
+    Attributes:
+        tree: the embedding tree; leaf i is the prompt `texts[i]`.
+        texts: the hashes of the distinct prompts, ascending, so that the order of the prompts file has no say.
+        encoder: fingerprint of what made the embeddings.
+    """
+
+    tree: EmbeddingTree
+    texts: tuple[str, ...]
+    encoder: str
+
+    @cached_property
+    def id(self) -> str:
+        """Content hash (64 hex digits)."""
+        return digest("hierflow tree 1", self.encoder, self.tree.linkage, list(self.texts))
+
+    @cached_property
+    def leaf_of(self) -> dict[str, int]:
+        """The leaf of each text hash."""
+        return {text: leaf for leaf, text in enumerate(self.texts)}
+
+    def founders(self, node: int) -> list[str]:
+        """The text hashes `node` was made from, ascending."""
+        return [self.texts[leaf] for leaf in self.tree.members(node)]
+
+
+@dataclass(frozen=True)
+class PlannedPartition:
+    """A partition as a plan has it.
+
+    Attributes:
+        key: the partition key.
+        subtrees: the tree nodes it holds.
+        slice: hash of the images it must make; a record under this hash is this partition's result.
+    """
+
+    key: str
+    subtrees: tuple[int, ...]
+    slice: str
+
+
+@dataclass(frozen=True)
+class PlanDocument:
+    """Everything that decides what a run makes, so that no run has to read the user's document midway.
+
+    Attributes:
+        tree: id of the planted tree.
+        prompts: content hash of the prompt set.
+        tau, steps, images_per_prompt: the schedule.
+        encoder: fingerprint of text encoder, prior, their settings and seed.
+        decoder: fingerprint of the latent decoder.
+        scorers: names and versions of the quality scores.
+        sampling: what a denoising step is made of.
+        partitions: from left to right in the tree.
+        tombstones: keys of earlier trees that no longer hold prompts.
+        planned, standard: evaluations with and without sharing, all image indices together.
+    """
+
+    tree: str
+    prompts: str
+    tau: float
+    steps: int
+    images_per_prompt: int
+    encoder: str
+    decoder: str
+    scorers: Mapping[str, str]
+    sampling: SamplingIdentity
+    partitions: tuple[PlannedPartition, ...]
+    tombstones: tuple[str, ...]
+    planned: int
+    standard: int
+    format: int = field(default=1)
+
+    @cached_property
+    def id(self) -> str:
+        """Content hash (64 hex digits)."""
+        return digest("hierflow plan 1", asdict(self))
+
+    @property
+    def saved(self) -> float:
+        """1 - planned / standard."""
+        return 1.0 - self.planned / self.standard
+
+    def partition(self, key: str) -> PlannedPartition:
+        """The partition named `key`.
+
+        Raises:
+            KeyError: the plan has no such partition (it may be a tombstone).
+        """
+        return next(p for p in self.partitions if p.key == key) if key in self.keys else _no_partition(key)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the partitions that hold prompts."""
+        return [partition.key for partition in self.partitions]
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledPlan:
+    """A plan document with its tree, cut and named: what the engine executes slices of."""
+
+    document: PlanDocument
+    planted: PlantedTree
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The segments."""
+        return self.planted.tree.plan(self.document.tau, self.document.steps)
+
+    @cached_property
+    def segment_conditioning(self) -> list[str]:
+        """The conditioning id of every segment."""
+        return [conditioning_id(self.document.encoder, self.planted.founders(int(n))) for n in self.plan.nodes]
+
+    @cached_property
+    def ids(self) -> list[StateIds]:
+        """The state ids, one set an image index."""
+        sampling, images = self.document.sampling, self.document.images_per_prompt
+        return [StateIds(self.plan, self.segment_conditioning, sampling.root(index)) for index in range(images)]
+
+    @cached_property
+    def segment_owner(self) -> npt.NDArray[np.int64]:
+        """(S,) the index of each segment's partition; -1 in the trunk."""
+        bins = [partition.subtrees for partition in self.document.partitions]
+        return owners(self.planted.tree, bins)[self.plan.nodes]
+
+    def segments_of(self, key: str | None) -> npt.NDArray[np.int64]:
+        """The segments of a partition, or of the trunk if `key` is None; parents before children."""
+        index = -1 if key is None else self.document.keys.index(key)
+        return np.flatnonzero(self.segment_owner == index)
+
+    def texts_of(self, key: str) -> list[str]:
+        """The text hashes of a partition's prompts, ascending."""
+        leaves = leaves_of(self.planted.tree, self.document.partition(key).subtrees)
+        return [self.planted.texts[leaf] for leaf in leaves]
+
+    def partition_of_text(self) -> dict[str, str]:
+        """The partition key of every text hash."""
+        return {text: key for key in self.document.keys for text in self.texts_of(key)}
+
+
+class PlanBook:
+    """The trees, plans and the pointer of one image set."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def save(self, compiled: CompiledPlan) -> None:
+        """Store tree and plan; the pointer stays where it is."""
+        planted = compiled.planted
+        if not self._storage.exists(_tree_path(planted.id)):
+            arrays = {"merges": planted.tree.merges, "heights": planted.tree.heights}
+            meta = {"texts": list(planted.texts), "encoder": planted.encoder, "linkage": planted.tree.linkage}
+            write_arrays(self._storage, _tree_path(planted.id), arrays, meta)
+        path = _plan_path(compiled.document.id)
+        if not self._storage.exists(path):
+            write_json(self._storage, path, asdict(compiled.document))
+
+    def point_to(self, plan: str) -> None:
+        """Make `plan`, which must be stored, the current one."""
+        write_json(self._storage, _POINTER, {"plan": plan})
+
+    def current(self) -> CompiledPlan | None:
+        """The current plan; None if the set has none yet."""
+        try:
+            return self.load(read_json(self._storage, _POINTER)["plan"])
+        except FileNotFoundError:
+            return None
+
+    def load(self, plan: str) -> CompiledPlan:
+        """The stored plan of that id.
+
+        Raises:
+            FileNotFoundError: it is not stored.
+            DamagedFileError: it is, but not intact.
+        """
+        document = _document(read_json(self._storage, _plan_path(plan)))
+        arrays, meta = read_arrays(self._storage, _tree_path(document.tree))
+        tree = EmbeddingTree(arrays["merges"], arrays["heights"], meta["linkage"])
+        return CompiledPlan(document, PlantedTree(tree, tuple(meta["texts"]), meta["encoder"]))
+
+
+def _document(stored: dict[str, Any]) -> PlanDocument:
+    partitions = tuple(PlannedPartition(p["key"], tuple(p["subtrees"]), p["slice"]) for p in stored["partitions"])
+    return PlanDocument(
+        **{
+            **stored,
+            "sampling": SamplingIdentity(**stored["sampling"]),
+            "partitions": partitions,
+            "tombstones": tuple(stored["tombstones"]),
+        }
+    )
+
+
+def _no_partition(key: str) -> PlannedPartition:
+    raise KeyError(f"the plan has no partition {key!r}")
+
+
+def _tree_path(tree: str) -> str:
+    return f"trees/{tree}.safetensors"
+
+
+def _plan_path(plan: str) -> str:
+    return f"plans/{plan}.json"

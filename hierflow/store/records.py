@@ -1,0 +1,95 @@
+"""Partition records: what a partition's run made, one file a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hierflow.store.sealed import read_json, write_json
+from hierflow.store.storage import DamagedFileError, Storage
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image, made or failed.
+
+    Attributes:
+        prompt_id, text, image_index: whose image it is; `text` is the text's hash.
+        state: the id of the state it was decoded from.
+        path: the PNG, relative to the set's folder; empty if it failed.
+        sha256: of the PNG's bytes; empty if it failed.
+        scores: quality scores by name.
+        run: the run that made the file.
+        error: why it failed, in one sentence; empty if it did not.
+    """
+
+    prompt_id: str
+    text: str
+    image_index: int
+    state: str
+    path: str = ""
+    sha256: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    run: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """The result of one partition.
+
+    Attributes:
+        key: the partition key at the time.
+        slice: hash of what was asked for (see :class:`hierflow.store.plans.PlannedPartition`).
+        plan: the plan it was run under.
+        run: the run that wrote it.
+        images: one entry an image, in the order of prompt ids and image indices.
+        planned, executed: evaluations of the slice, and how many of them this run made.
+    """
+
+    key: str
+    slice: str
+    plan: str
+    run: str
+    images: tuple[ImageRecord, ...]
+    planned: int
+    executed: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was made."""
+        return not any(image.error for image in self.images)
+
+
+class RecordBook:
+    """The partition records of one image set."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def save(self, record: PartitionRecord) -> None:
+        """Store `record`, replacing an earlier one of its slice."""
+        write_json(self._storage, _path(record.slice), asdict(record))
+
+    def load(self, slice_: str) -> PartitionRecord | None:
+        """The record of that slice; None if there is none or it is damaged (its partition is then run again)."""
+        try:
+            return _record(read_json(self._storage, _path(slice_)))
+        except (FileNotFoundError, DamagedFileError):
+            return None
+
+    def all(self) -> list[PartitionRecord]:
+        """Every intact record, in no particular order of time."""
+        paths = self._storage.list("records")
+        records = (self.load(path.removeprefix("records/").removesuffix(".json")) for path in paths)
+        return [record for record in records if record]
+
+
+def _record(stored: dict[str, Any]) -> PartitionRecord:
+    images = tuple(ImageRecord(**image) for image in stored["images"])
+    return PartitionRecord(**{**stored, "images": images})
+
+
+def _path(slice_: str) -> str:
+    return f"records/{slice_}.json"

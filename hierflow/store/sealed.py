@@ -1,0 +1,104 @@
+"""Files that prove themselves: JSON and safetensors that carry the SHA-256 of what they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.hashing import bytes_digest, canonical_json, digest
+from hierflow.store.storage import DamagedFileError, Storage
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def write_json(storage: Storage, path: str, payload: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Store `payload` as sealed JSON."""
+    sealed = {"payload": payload, "sha256": digest(payload)}
+    storage.write(path, json.dumps(sealed, ensure_ascii=False, indent=1).encode(), durable=durable)
+
+
+def read_json(storage: Storage, path: str) -> dict[str, Any]:
+    """The payload of the sealed JSON at `path`.
+
+    Raises:
+        FileNotFoundError: nothing lies there.
+        DamagedFileError: it is not sealed JSON, or not what was sealed.
+    """
+    try:
+        sealed = json.loads(storage.read(path))
+        payload: dict[str, Any] = sealed["payload"]
+        intact = digest(payload) == sealed["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{storage.url(path)} is not readable ({error})") from error
+    if not intact:
+        raise DamagedFileError(f"{storage.url(path)} does not match its checksum")
+    return payload
+
+
+def write_arrays(storage: Storage, path: str, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+    """Store numpy `arrays` and JSON `meta` as one sealed safetensors file."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    storage.write(path, sealed_tensors(contiguous, meta, save))
+
+
+def read_arrays(storage: Storage, path: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """The arrays and meta at `path`.
+
+    Raises:
+        FileNotFoundError: nothing lies there.
+        DamagedFileError: it is not a sealed safetensors file, or not what was sealed.
+    """
+    from safetensors.numpy import load
+
+    data = storage.read(path)
+    meta = verified_meta(data, storage.url(path))
+    return load(data), meta
+
+
+def sealed_tensors(tensors: Mapping[str, Any], meta: Mapping[str, Any], save: Any) -> bytes:
+    """`tensors` and `meta` as safetensors bytes with a checksum over both in the header.
+
+    Args:
+        tensors: numpy arrays or torch tensors, whichever `save` takes.
+        meta: JSON.
+        save: `safetensors.numpy.save` or `safetensors.torch.save`.
+    """
+    text = canonical_json(meta).decode()
+    header, body = _parts(save(dict(tensors)))
+    return bytes(save(dict(tensors), metadata={"hierflow": text, "sha256": _seal(header, text, body)}))
+
+
+def verified_meta(data: bytes, where: str) -> dict[str, Any]:
+    """The meta of sealed safetensors bytes.
+
+    Raises:
+        DamagedFileError: the bytes are not sealed safetensors, or not what was sealed; the message names `where`.
+    """
+    try:
+        header, body = _parts(data)
+        marks = header.pop("__metadata__")
+        text, seal = marks["hierflow"], marks["sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFileError(f"{where} is not a sealed safetensors file ({error})") from error
+    if _seal(header, text, body) != seal:
+        raise DamagedFileError(f"{where} does not match its checksum")
+    meta: dict[str, Any] = json.loads(text)
+    return meta
+
+
+def _parts(data: bytes) -> tuple[dict[str, Any], bytes]:
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 + length:
+        raise ValueError("the file ends early")
+    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    return header, data[8 + length :]
+
+
+def _seal(header: Mapping[str, Any], meta: str, body: bytes) -> str:
+    return digest(header, meta, bytes_digest(body))

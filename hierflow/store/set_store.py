@@ -1,0 +1,82 @@
+"""One image set's folder: `<storage.path>/<set name>/`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hierflow.errors import InputError
+from hierflow.store.conditioning import ConditioningCache
+from hierflow.store.ledger import Ledger
+from hierflow.store.plans import PlanBook
+from hierflow.store.records import RecordBook
+from hierflow.store.sealed import read_json, write_json
+from hierflow.store.states import StateStore
+from hierflow.store.storage import Storage
+
+_MARK = "set.json"
+
+
+class SetStore:
+    """The stored side of an image set.
+
+    Opening it reads and writes nothing; :meth:`claim` makes the folder.
+
+    Args:
+        path: `storage.path` of the document, absolute or an fsspec URL.
+        name: the set's name, one path component.
+        document: the document that describes the set; None where it was described in Python.
+    """
+
+    def __init__(self, path: str, name: str, document: Path | None = None) -> None:
+        self._base = Storage(path)
+        self.name = name
+        self.files = self._base.child(name)
+        self._document = document
+        self.states = StateStore(self.files)
+        self.plans = PlanBook(self.files)
+        self.records = RecordBook(self.files)
+        self.ledger = Ledger(self.files)
+
+    def conditioning(self, encoder: str) -> ConditioningCache:
+        """The cache of what the encoders with that fingerprint made."""
+        return ConditioningCache(self.files, encoder)
+
+    def check_owner(self) -> None:
+        """Refuse a folder that another document made.
+
+        Raises:
+            InputError: a set of this name, described by another document, lies here.
+        """
+        try:
+            owner = read_json(self.files, _MARK)["document"]
+        except FileNotFoundError:
+            return
+        if owner != self._signature():
+            raise InputError(
+                f"is the name of another image set at {self.files.url()}, described by {owner}",
+                file=self._document,
+                field="name",
+                value=self.name,
+                remedy=f"give this set another name or another storage.path (if the document was moved, "
+                f"delete {self.files.url(_MARK)})",
+            )
+
+    def claim(self) -> None:
+        """Make the folder and mark it as this document's.
+
+        Raises:
+            InputError: the location cannot be written to, or belongs to another document.
+        """
+        self._base.prepare()
+        self.check_owner()
+        if not self.files.exists(_MARK):
+            write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": 1})
+
+    def _signature(self) -> str:
+        """Names the document so that moving document and folder together changes nothing."""
+        if self._document is None:
+            return "python"
+        if self.files.is_local:
+            return Path(os.path.relpath(self._document.resolve(), self._base.url())).as_posix()
+        return "/".join(self._document.resolve().parts[-2:])

@@ -1,0 +1,66 @@
+"""States by id: the latents of a node after a step, with the sampler's history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hierflow.store.sealed import sealed_tensors, verified_meta
+from hierflow.store.storage import DamagedFileError, Storage
+
+if TYPE_CHECKING:
+    import torch
+
+_FOLDER = "states"
+
+
+class StateStore:
+    """Immutable states. Two workers that store one state write the same thing.
+
+    Attributes:
+        damaged: ids that were found torn or altered since this object was made; they count as absent.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._known: set[str] | None = None
+        self.damaged: set[str] = set()
+
+    def refresh(self) -> None:
+        """Look again at what is stored (another worker may have added states)."""
+        self._known = None
+
+    def __contains__(self, state: str) -> bool:
+        if self._known is None:
+            self._known = {path[-76:-12] for path in self._storage.list(_FOLDER) if path.endswith(".safetensors")}
+        return state in self._known and state not in self.damaged
+
+    def save(self, state: str, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
+        """Store one state: contiguous CPU tensors and JSON `meta`."""
+        from safetensors.torch import save
+
+        self._storage.write(_path(state), sealed_tensors(tensors, {**meta, "state": state}, save))
+        self.damaged.discard(state)
+        if self._known is not None:
+            self._known.add(state)
+
+    def load(self, state: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """The tensors and meta of `state`; None if it is absent or damaged (then it is noted in `damaged`)."""
+        from safetensors.torch import load
+
+        try:
+            data = self._storage.read(_path(state))
+            meta = verified_meta(data, self._storage.url(_path(state)))
+        except FileNotFoundError:
+            return None
+        except DamagedFileError:
+            self.damaged.add(state)
+            return None
+        if meta.get("state") != state:
+            self.damaged.add(state)
+            return None
+        return load(data), meta
+
+
+def _path(state: str) -> str:
+    return f"{_FOLDER}/{state[:2]}/{state}.safetensors"

@@ -1,0 +1,130 @@
+"""Bytes in and out of any fsspec location, never half written."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from hierflow.errors import HierflowError, InputError
+
+
+class DamagedFileError(HierflowError):
+    """A stored file is torn, truncated, altered or of another kind; what it held must be made again."""
+
+
+class Storage:
+    """A folder on a local disk, in memory or in an object store.
+
+    Paths are relative, with forward slashes, and cannot leave the folder.
+
+    Args:
+        url: a local path or any fsspec URL, such as `memory://demo` or `s3://bucket/prefix`.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self._fs, root = fsspec.core.url_to_fs(str(url))
+        self._root = str(root).rstrip("/")
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files lie on this machine's disk."""
+        return self._local
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            InputError: the location is a file or cannot be written to.
+        """
+        try:
+            self._fs.makedirs(self._root, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"cannot be used as a folder ({error.strerror or error})",
+                field="storage.path",
+                value=self._root,
+                remedy="give a folder that can be written to",
+            ) from error
+        if self._local and not os.access(self._root, os.W_OK | os.X_OK):
+            raise InputError(
+                "is not writable", field="storage.path", value=self._root, remedy="give a folder that is"
+            )
+
+    def child(self, path: str) -> Storage:
+        """The same location, one folder down."""
+        child = object.__new__(Storage)
+        child._fs, child._local, child._root = self._fs, self._local, self._full(path)
+        return child
+
+    def url(self, path: str = "") -> str:
+        """The absolute path, or the URL, of `path`."""
+        full = self._full(path) if path else self._root
+        return full if self._local else str(self._fs.unstrip_protocol(full))
+
+    def read(self, path: str) -> bytes:
+        """The bytes at `path`.
+
+        Raises:
+            FileNotFoundError: nothing lies there.
+        """
+        return bytes(self._fs.cat_file(self._full(path)))
+
+    def write(self, path: str, data: bytes, *, durable: bool = False) -> None:
+        """Put `data` at `path` in one piece: a reader sees the old bytes or the new ones, never a mixture.
+
+        Args:
+            path: where.
+            data: what.
+            durable: wait until a local disk has it. Files that carry a checksum and can be made again do
+                without: a power cut then costs a recomputation, not a wrong result.
+        """
+        full = self._full(path)
+        if self._local:
+            _write_local(full, data, durable)
+        else:
+            self._fs.pipe_file(full, data)
+
+    def exists(self, path: str) -> bool:
+        """Whether something lies at `path`."""
+        return bool(self._fs.exists(self._full(path)))
+
+    def list(self, folder: str) -> list[str]:
+        """The paths of all files below `folder`, sorted; empty if there is no such folder."""
+        found: dict[str, Any] | list[str] = self._fs.find(self._full(folder))
+        names = (str(name)[len(self._root) + 1 :] for name in found)
+        return sorted(name for name in names if not PurePosixPath(name).name.startswith("."))
+
+    def delete(self, path: str) -> None:
+        """Remove the file at `path` if it is there."""
+        full = self._full(path)
+        if self._fs.exists(full):
+            self._fs.rm_file(full)
+
+    def _full(self, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if not parts or ".." in parts or path.startswith("/") or "\\" in path or "\0" in path:
+            raise ValueError(f"{path!r} is not a path inside the store")
+        return "/".join((self._root, *parts))
+
+
+def _write_local(full: str, data: bytes, durable: bool) -> None:
+    folder, name = os.path.split(full)
+    os.makedirs(folder, exist_ok=True)
+    draft = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
+    try:
+        with open(draft, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(draft, full)
+    except BaseException:
+        if os.path.exists(draft):
+            os.unlink(draft)
+        raise
