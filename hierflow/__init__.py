@@ -1,0 +1,39 @@
+"""hierflow: large image sets from diffusion models for a fraction of the compute.
+
+Importing this package imports neither torch nor Dagster; each name below brings its own when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hierflow.errors import HierflowError, InputError, RunError
+    from hierflow.generate import Generation, generate
+    from hierflow.tree import EmbeddingTree
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EmbeddingTree": "hierflow.tree",
+    "Generation": "hierflow.generate",
+    "HierflowError": "hierflow.errors",
+    "ImageSet": "hierflow.assets.component",
+    "InputError": "hierflow.errors",
+    "RunError": "hierflow.errors",
+    "generate": "hierflow.generate",
+}
+__all__ = ["EmbeddingTree", "Generation", "HierflowError", "ImageSet", "InputError", "RunError", "generate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # `generate` is also a submodule: the function must win from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -15,7 +15,7 @@ OVERSAMPLING: Final = 3
 CANVAS_SIZE: Final = PICTURE_SIZE * OVERSAMPLING
 POOL_SIZE: Final = 120
 
-Pixels = NDArray[np.floating[Any]]
+Pixels = NDArray[Any]
 Color = tuple[float, float, float]
 
 _Y, _X = (axis.astype(np.float32) / CANVAS_SIZE for axis in np.mgrid[0:CANVAS_SIZE, 0:CANVAS_SIZE])

@@ -65,7 +65,7 @@ def load_classifier(path: Path = WEIGHTS_FILE) -> AttributeClassifier:
     # Batch norm's step counters are whole numbers; everything else is stored in half precision.
     state = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
     classifier.load_state_dict(state)
-    return classifier.eval().requires_grad_(requires_grad=False)
+    return classifier.eval().requires_grad_(False)
 
 
 @torch.no_grad()

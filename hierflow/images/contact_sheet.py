@@ -100,7 +100,7 @@ def _cut(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: 
 def _encoded(sheet: Image.Image, format: str, limit: int) -> bytes | None:  # noqa: A002
     """The best file within `limit`, or None. The poorest is tried first: where it fails, all do."""
     if format.upper() == "PNG":
-        data = _file(sheet, "PNG", optimize=True)
+        data = _file(sheet, "PNG")
         return data if len(data) <= limit else None
     if len(_file(sheet, format, quality=_QUALITIES[-1])) > limit:
         return None

@@ -46,6 +46,10 @@ class Adapter(Protocol):
         """The denoising network, for the meter."""
 
     @property
+    def scorer_version(self) -> str:
+        """Identity of the model's own quality score."""
+
+    @property
     def prior_evaluations_per_prompt(self) -> int:
         """Sampling steps of the prior; 0 for families without one."""
 

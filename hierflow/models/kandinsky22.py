@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hierflow.hashing import digest, seed_from
 from hierflow.models.adapter import Conditioning, Tensors
 from hierflow.models.batches import in_batches
+from hierflow.models.quiet import quiet_loading
 from hierflow.models.runtime import FIXED_BATCH, Runtime
 from hierflow.models.schedulers import make_scheduler, scheduler_identity
 from hierflow.models.source import ModelSource
@@ -148,6 +149,8 @@ class Kandinsky22:
         from hierflow.scoring.clip_similarity import ClipSimilarity
 
         prior = self._prior
+        prior.text_encoder.to(self.runtime.device)
+        prior.image_encoder.to(self.runtime.device)
         return ClipSimilarity(
             prior.text_encoder,
             prior.tokenizer,
@@ -190,16 +193,14 @@ class Kandinsky22:
         return TappedPipeline(self._decoder, self.scheduler, torch.device(self.runtime.device))
 
     def _load(self, pipeline: Any, repository: Any) -> Any:
-        import diffusers
-
-        diffusers.utils.logging.disable_progress_bar()
-        loaded = pipeline.from_pretrained(
-            repository.folder,
-            dtype=self.runtime.torch_dtype,
-            variant=repository.variant,
-            use_safetensors=True,
-            local_files_only=True,
-        )
+        with quiet_loading():
+            loaded = pipeline.from_pretrained(
+                repository.folder,
+                dtype=self.runtime.torch_dtype,
+                variant=repository.variant,
+                use_safetensors=True,
+                local_files_only=True,
+            )
         loaded.set_progress_bar_config(disable=True)
         return loaded
 
@@ -216,7 +217,9 @@ class Kandinsky22:
         return int(size) * 2 ** (len(movq["block_out_channels"]) - 1) if size else _DEFAULT_SIZE
 
     def _too_long(self, texts: Sequence[str]) -> list[str]:
-        tokenizer = self._prior.tokenizer
+        from transformers import CLIPTokenizer
+
+        tokenizer = CLIPTokenizer.from_pretrained(self.source.prior.folder / "tokenizer", local_files_only=True)
         limit = tokenizer.model_max_length
         long = [text for text in texts if len(tokenizer(text).input_ids) > limit]
         if not long:

@@ -26,6 +26,6 @@ class Meter:
         return network.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        sample = args[0] if args else kwargs.get("sample", kwargs.get("hidden_states"))
+        sample = args[0] if args else kwargs["sample" if "sample" in kwargs else "hidden_states"]
         self.calls += 1
         self.rows += len(sample)

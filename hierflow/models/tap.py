@@ -101,7 +101,7 @@ def _tap_of(scheduler: Any) -> Any:
             "set_timesteps": set_timesteps,
         },
     )
-    tap = object.__new__(tapped)
+    tap: Any = object.__new__(tapped)
     object.__setattr__(tap, "__dict__", scheduler.__dict__)
     return tap
 
@@ -122,7 +122,7 @@ def _bare_copy(pipeline: Any, tap: Any, device: torch.device) -> Any:
             "maybe_free_model_hooks": lambda self: None,
         },
     )
-    copy = object.__new__(bare)
+    copy: Any = object.__new__(bare)
     object.__setattr__(copy, "__dict__", {**pipeline.__dict__, "scheduler": tap})
     return copy
 
@@ -131,7 +131,7 @@ class _NoBar:
     """Stands in for tqdm in both ways pipelines use it."""
 
     def __init__(self, iterable: Iterable[Any] | None) -> None:
-        self._iterable = iterable or ()
+        self._iterable = iterable if iterable is not None else ()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._iterable)

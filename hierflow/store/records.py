@@ -21,6 +21,7 @@ class ImageRecord:
         sha256: of the PNG's bytes; empty if it failed.
         scores: quality scores by name.
         run: the run that made the file.
+        paid: evaluations that run executed for it: its share of what was executed on its path.
         error: why it failed, in one sentence; empty if it did not.
     """
 
@@ -32,6 +33,7 @@ class ImageRecord:
     sha256: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     run: str = ""
+    paid: float = 0.0
     error: str = ""
 
 
@@ -45,6 +47,8 @@ class PartitionRecord:
         plan: the plan it was run under.
         run: the run that wrote it.
         images: one entry an image, in the order of prompt ids and image indices.
+        decoder: fingerprint of what decoded the images.
+        scorers: version of each score, by name.
         planned, executed: evaluations of the slice, and how many of them this run made.
     """
 
@@ -53,6 +57,8 @@ class PartitionRecord:
     plan: str
     run: str
     images: tuple[ImageRecord, ...]
+    decoder: str
+    scorers: Mapping[str, str]
     planned: int
     executed: int
 

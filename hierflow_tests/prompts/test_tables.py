@@ -43,7 +43,7 @@ def test_csv_cells_stay_text(tmp_path: Path) -> None:
 
 
 def test_csv_quotes_spaces_blank_lines_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
-    text = '\ufeffprompt, note\r\n"a ""red"", small dog", x\r\n\r\na cat,"y\nz"\r\n'
+    text = '\ufeffprompt , note\r\n"a ""red"", small dog", x\r\n\r\na cat,"y\nz"\r\n'
     prompts = load(tmp_path, text)
     assert prompts.texts == ('a "red", small dog', "a cat")
     assert prompts.columns == {"note": ("x", "y\nz")}

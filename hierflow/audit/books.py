@@ -1,0 +1,120 @@
+"""The books of an image set: planned = executed + reused - replayed - redone - measured, or the audit fails.
+
+Everything is counted in denoiser evaluations (one step of one node). What was executed comes from the hook on
+the network, through the ledger; what was planned comes from the plan; neither knows of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hierflow.store.ledger import Entry, Work
+
+State = tuple[str, int]
+"""A state by its chain and step."""
+
+
+@dataclass(frozen=True)
+class Books:
+    """What one invocation (a command, a job, a call) did for a plan.
+
+    Attributes:
+        standard: evaluations without sharing.
+        planned: distinct states on the paths of the set's images.
+        executed: evaluations this invocation made, by the hook on the network.
+        reused: planned states that were there before.
+        replayed: executed to get from a stored state to where a path goes on; they had been executed before.
+        redone: executed again after a failure or a damaged file, or by two workers at once.
+        measured: executed to measure something, for no image.
+        outstanding: planned states that are still to be made, because something failed.
+        unaccounted: an upper bound of what a killed run executed after its last note, all runs together.
+        noted: evaluations by the ledger's lists of steps; the hook must agree.
+        problems: why the books do not balance; empty if they do.
+    """
+
+    standard: int
+    planned: int
+    executed: int
+    reused: int
+    replayed: int
+    redone: int
+    measured: int
+    outstanding: int
+    unaccounted: int
+    noted: int
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every figure follows from the others."""
+        return not self.problems
+
+    @property
+    def saved(self) -> float:
+        """1 - planned / standard: what sharing saves of the denoiser's work."""
+        return 1.0 - self.planned / self.standard
+
+
+def keep_books(
+    standard: int, planned: Sequence[Work], entries: Sequence[Entry], invocation: str, unmade: Iterable[State] = ()
+) -> Books:
+    """The books of `invocation`.
+
+    Args:
+        standard: evaluations without sharing.
+        planned: every run of steps of the plan, all image indices.
+        entries: the whole ledger, oldest first.
+        invocation: whose books.
+        unmade: the states on the paths of images that do not exist.
+    """
+    own = [entry for entry in entries if entry.invocation == invocation]
+    before = {state for entry in entries if entry.invocation != invocation for state in _states(entry.work)}
+    clean = {
+        state for entry in entries if entry.status == "done" and entry not in own for state in _states(entry.work)
+    }
+    live = set(_states(planned))
+    made: set[State] = set()
+    replayed = redone = 0
+    for entry in own:
+        for state in _states(entry.work):
+            if state in made or state in before:
+                is_replay = state in clean and state not in made and not entry.damaged
+                replayed, redone = replayed + is_replay, redone + (not is_replay)
+            made.add(state)
+    new = (made - before) & live
+    astray = made - before - live
+    outstanding = set(unmade) & live - made - before
+    executed = sum(entry.evaluations for entry in own)
+    noted = sum(work.last - work.first + 1 for entry in own for work in entry.work)
+    books = Books(
+        standard=standard,
+        planned=len(live),
+        executed=executed,
+        reused=len(live) - len(new) - len(outstanding),
+        replayed=replayed,
+        redone=redone,
+        measured=0,
+        outstanding=len(outstanding),
+        unaccounted=sum(entry.unaccounted for entry in entries),
+        noted=noted,
+    )
+    return Books(**{**books.__dict__, "problems": tuple(_problems(books, planned, len(astray)))})
+
+
+def _problems(books: Books, planned: Sequence[Work], astray: int) -> list[str]:
+    problems = []
+    if books.executed != books.noted:
+        problems.append(f"the hook counted {books.executed} evaluations, the ledger lists {books.noted}")
+    expected = books.planned - books.reused - books.outstanding + books.replayed + books.redone + books.measured
+    if books.executed != expected + astray:
+        problems.append(f"{books.executed} evaluations were executed where planned and reused make {expected}")
+    if astray:
+        problems.append(f"{astray} evaluations were executed for states that the plan does not hold")
+    if (total := sum(work.last - work.first + 1 for work in planned)) != books.planned:
+        problems.append(f"the plan counts {total} evaluations, but only {books.planned} distinct states")
+    return problems
+
+
+def _states(work: Sequence[Work]) -> Iterable[State]:
+    return ((run.chain, step) for run in work for step in range(run.first, run.last + 1))

@@ -1,0 +1,63 @@
+"""The network on a whole frontier, a batch at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hierflow.models.adapter import Adapter
+from hierflow.models.batches import in_batches
+from hierflow.models.meter import Meter
+from hierflow.models.runtime import FREE_BATCH
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BatchedPrediction:
+    """Predicts in batches of one fixed, padded size where bits are promised, else in as large ones as fit.
+
+    Kernels differ with the batch, and the last bits with them; a network that always sees one batch size gives
+    every row the same bits whatever its neighbours are.
+
+    Attributes:
+        meter: the hook on the network.
+        padding_rows: network rows spent on padding and on attempts that ran out of memory, guidance included.
+        batch: the present batch size; halved whenever memory runs out.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._fixed = adapter.runtime.fixed_batch
+        self.batch = self._fixed or FREE_BATCH
+        self.padding_rows = 0
+        self.meter = Meter()
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations by the hook's count, padding taken off."""
+        return (self.meter.rows - self.padding_rows) // self._adapter.rows_per_evaluation
+
+    def predict(self, latents: torch.Tensor, index: int, conditioning: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The guided model output (B, ...) at timestep number `index` for latents (B, ...)."""
+        import torch
+
+        outputs, start = [], 0
+        while start < len(latents):
+            rows, live = next(in_batches(len(latents) - start, self.batch, padded=self._fixed is not None))
+            at = [start + row for row in rows]
+            seen = self.meter.rows
+            try:
+                output = self._adapter.predict(
+                    latents[at], index, {name: mean[at] for name, mean in conditioning.items()}
+                )
+            except torch.OutOfMemoryError:
+                if self._fixed is not None or self.batch == 1:
+                    raise
+                self.batch //= 2
+                self.padding_rows += self.meter.rows - seen  # the failed attempt was no evaluation either
+                torch.cuda.empty_cache()
+                continue
+            outputs.append(output[:live])
+            self.padding_rows += (len(rows) - live) * self._adapter.rows_per_evaluation
+            start += live
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

@@ -1,0 +1,103 @@
+"""What every stage needs to know."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from hierflow.models.adapter import Adapter
+from hierflow.progress import OpenProgress, Silent
+from hierflow.spec import ImageSetSpec
+from hierflow.store import SetStore
+from hierflow.store.ledger import Entry, OpenEntry, Work
+
+log = logging.getLogger("hierflow")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run's view of an image set.
+
+    Attributes:
+        spec: the document.
+        base: the folder that relative paths of the document are relative to.
+        document: the document's file, None where the set was described in Python.
+        run: the id of this run, unique.
+        invocation: the id of the command, job or call that this run is part of.
+        progress: how long work is reported.
+        say: where a sentence for the user goes.
+        began: when the run was asked for, in seconds since the epoch.
+    """
+
+    spec: ImageSetSpec
+    base: Path
+    document: Path | None
+    run: str
+    invocation: str
+    progress: OpenProgress = Silent
+    say: Callable[[str], object] = log.info
+    began: float = field(default_factory=time.time)
+
+    @cached_property
+    def store(self) -> SetStore:
+        """The set's store."""
+        return SetStore(storage_url(self.spec, self.base), self.spec.name, self.document)
+
+    @cached_property
+    def adapter(self) -> Adapter:
+        """The model, loaded piece by piece as it is needed."""
+        from hierflow.models.registry import open_model
+
+        return open_model(self.spec.diffusion, self.base)
+
+    def open_entry(
+        self, stage: str, *, partition: str = "", plan: str = "", slice_: str = "", work: tuple[Work, ...] = ()
+    ) -> OpenEntry:
+        """A ledger entry of this run."""
+        from hierflow.models.runtime import machine
+
+        entry = Entry(
+            run=self.run,
+            invocation=self.invocation,
+            stage=stage,
+            partition=partition,
+            plan=plan,
+            slice=slice_,
+            started=time.time(),
+            work=work,
+            machine=machine(),
+        )
+        return self.store.ledger.open(entry, f"{_file_safe(self.run)}.{_file_safe(partition or stage)}")
+
+
+class Stopwatch:
+    """Wall seconds by what they went on."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap on `name`."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
+
+    def rounded(self) -> Mapping[str, float]:
+        """The seconds so far, to the millisecond."""
+        return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+
+
+def storage_url(spec: ImageSetSpec, base: Path) -> str:
+    """`storage.path`, absolute: relative paths are relative to the document."""
+    path = spec.storage.path
+    return path if "://" in path else str((base / Path(path).expanduser()).resolve())
+
+
+def _file_safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)[:80]

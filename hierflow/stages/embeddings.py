@@ -1,0 +1,95 @@
+"""Prompts to conditioning: what the text encoders and the prior make of each, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.errors import RunError
+from hierflow.prompts import PromptSet
+from hierflow.stages.context import Stage, Stopwatch
+from hierflow.store.conditioning import Conditioning, stacked
+
+SHARD = 64
+"""Prompts encoded between two writes: what a crash can cost."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """The distinct prompts of a set, in the order of their hashes, and their conditioning.
+
+    Attributes:
+        texts, hashes: the prompts and their hashes, ascending by hash, so that the order of the source has no say.
+        conditioning: arrays with one row a prompt.
+        vectors: (N, D) what the tree clusters by.
+        computed: how many prompts were encoded just now; the others came from the store.
+    """
+
+    texts: tuple[str, ...]
+    hashes: tuple[str, ...]
+    conditioning: Conditioning
+    vectors: npt.NDArray[np.float64]
+    computed: int
+
+
+def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
+    """The conditioning of every distinct prompt, computing what is not stored.
+
+    Raises:
+        RunError: the model gave NaN for a prompt.
+    """
+    by_hash = dict(sorted(zip(prompts.hashes, prompts.distinct, strict=True)))
+    cache = stage.store.conditioning(stage.adapter.encoder_fingerprint)
+    rows = cache.read(list(by_hash))
+    missing = [text for text in by_hash if text not in rows]
+    if missing:
+        entry, watch = stage.open_entry("embeddings"), Stopwatch()
+        progress = stage.progress("embedding prompts", len(missing))
+        try:
+            for start in range(0, len(missing), SHARD):
+                shard = missing[start : start + SHARD]
+                made = stage.adapter.encode([by_hash[text] for text in shard], shard)
+                _check_finite(made, [by_hash[text] for text in shard])
+                cache.write(shard, made)
+                rows |= {text: {name: array[i] for name, array in made.items()} for i, text in enumerate(shard)}
+                progress.advance(len(shard))
+        except BaseException as error:
+            entry.close("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        progress.close()
+        watch.lap("encode")
+        spent = len(missing) * stage.adapter.prior_evaluations_per_prompt
+        entry.close("done", prior_evaluations=spent, seconds=watch.rounded(), damaged=tuple(cache.damaged))
+    conditioning = stacked([rows[text] for text in by_hash])
+    return Embeddings(
+        texts=tuple(by_hash.values()),
+        hashes=tuple(by_hash),
+        conditioning=conditioning,
+        vectors=stage.adapter.tree_embeddings(conditioning),
+        computed=len(missing),
+    )
+
+
+def stored_conditioning(stage: Stage, encoder: str, hashes: tuple[str, ...]) -> Conditioning:
+    """The conditioning of `hashes` as an earlier stage stored it, one row each.
+
+    Raises:
+        RunError: some of it has been lost since.
+    """
+    rows = stage.store.conditioning(encoder).read(hashes)
+    lost = [text for text in hashes if text not in rows]
+    if lost:
+        raise RunError(
+            f"the stored embeddings of {len(lost)} prompts are lost or damaged; materialise prompt_embeddings again"
+        )
+    return stacked([rows[text] for text in hashes])
+
+
+def _check_finite(made: Conditioning, texts: list[str]) -> None:
+    for array in made.values():
+        finite = np.isfinite(array.reshape(len(texts), -1)).all(axis=1)
+        if not finite.all():
+            prompt = texts[int(np.argmin(finite))]
+            raise RunError(f"the prior gave NaN for the prompt {prompt[:80]!r}; try diffusion.dtype: float32")

@@ -1,0 +1,148 @@
+"""Records to an image set: the manifest, the gallery, and what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierflow.audit.shares import shares
+from hierflow.images import ImageRow, build_manifest, manifest_bytes, render_gallery
+from hierflow.prompts import PromptSet
+from hierflow.stages.context import Stage
+from hierflow.stages.images import node_path
+from hierflow.store.plans import CompiledPlan
+from hierflow.store.records import ImageRecord
+
+MANIFEST, GALLERY = "manifest.parquet", "gallery.html"
+
+
+@dataclass(frozen=True)
+class AssembledSet:
+    """An image set as its manifest has it.
+
+    Attributes:
+        rows: a row an image, in the order of the prompts.
+        complete: whether every image is current.
+        manifest, gallery: absolute paths or URLs.
+    """
+
+    rows: tuple[ImageRow, ...]
+    complete: bool
+    manifest: str
+    gallery: str
+
+    @property
+    def current(self) -> int:
+        """Images that match the plan."""
+        return sum(row.status == "current" for row in self.rows)
+
+
+def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> AssembledSet:
+    """Write manifest and gallery from the partition records, whatever has failed.
+
+    Where an image could not be made, the prompt's last good one stays, flagged `outdated`; where there is none,
+    the row is `failed` and says why.
+    """
+    rows = tuple(_rows(stage, compiled, prompts))
+    axes = list(prompts.columns)
+    files = stage.store.files
+    files.write(MANIFEST, manifest_bytes(build_manifest(rows, axes)), durable=True)
+    sampling = compiled.document.sampling
+    page = render_gallery(
+        stage.spec.name,
+        rows,
+        axes,
+        _facts(stage, compiled, rows),
+        stage.adapter.warnings(prompts.distinct),
+        image_size=(sampling.width, sampling.height),
+    )
+    files.write(GALLERY, page.encode(), durable=True)
+    return AssembledSet(
+        rows=rows,
+        complete=all(row.status == "current" for row in rows),
+        manifest=files.url(MANIFEST),
+        gallery=files.url(GALLERY),
+    )
+
+
+def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[ImageRow]:
+    document, planted = compiled.document, compiled.planted
+    partition_of = compiled.partition_of_text()
+    current = _current_images(stage, compiled)
+    last_good = _last_good_images(stage)
+    errors = {
+        entry.partition: entry.error
+        for entry in stage.store.ledger.entries()
+        if entry.plan == document.id and entry.error
+    }
+    planned = _planned_shares(compiled, prompts)
+    hash_of = dict(zip(prompts.distinct, prompts.hashes, strict=True))
+    rows = []
+    for row, (prompt_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
+        hashed = hash_of[text]
+        leaf = planted.leaf_of[hashed]
+        for index in range(document.images_per_prompt):
+            found = current.get((prompt_id, index))
+            image = found if found and not found.error else last_good.get((prompt_id, index))
+            is_current = image is not None and image is found
+            missing = "" if is_current else _why(found, errors.get(partition_of[hashed], ""))
+            rows.append(
+                ImageRow(
+                    prompt_id=prompt_id,
+                    image_index=index,
+                    prompt=text,
+                    axes={name: column[row] for name, column in prompts.columns.items()},
+                    seed=document.sampling.seed,
+                    partition=partition_of[hashed],
+                    node_path=node_path(compiled, leaf),
+                    image_path=image.path if image else "",
+                    image_sha256=image.sha256 if image else "",
+                    evaluations=float(planned[leaf]),
+                    evaluations_paid=image.paid if image else 0.0,
+                    run_id=image.run if image else "",
+                    scores=dict(image.scores) if image else {},
+                    status="current" if is_current else "outdated" if image else "failed",
+                    error=missing,
+                )
+            )
+    return rows
+
+
+def _why(found: ImageRecord | None, failure: str) -> str:
+    return (found.error if found else "") or failure or "its partition has not been run"
+
+
+def _current_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int], ImageRecord]:
+    records = (stage.store.records.load(partition.slice) for partition in compiled.document.partitions)
+    return {(image.prompt_id, image.image_index): image for record in records if record for image in record.images}
+
+
+def _last_good_images(stage: Stage) -> dict[tuple[str, int], ImageRecord]:
+    """The most recent image of every prompt id, of whatever plan."""
+    began = {entry.run: entry.started for entry in stage.store.ledger.entries()}
+    found: dict[tuple[str, int], ImageRecord] = {}
+    for record in sorted(stage.store.records.all(), key=lambda record: began.get(record.run, 0.0)):
+        found |= {(image.prompt_id, image.image_index): image for image in record.images if not image.error}
+    return found
+
+
+def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> np.ndarray:
+    """(N,) the evaluations planned for one image of each prompt; over all images they sum to the plan."""
+    plan = compiled.plan
+    images = np.array([len(prompts.rows_of(text)) for text in compiled.planted.texts], dtype=np.int64)
+    steps = {segment: float(plan.last[segment] - plan.first[segment] + 1) for segment in range(len(plan.nodes))}
+    return shares(plan, steps, images)
+
+
+def _facts(stage: Stage, compiled: CompiledPlan, rows: tuple[ImageRow, ...]) -> list[tuple[str, str]]:
+    document, diffusion = compiled.document, stage.spec.diffusion
+    return [
+        ("images", f"{sum(row.status == 'current' for row in rows):,} of {len(rows):,}"),
+        ("saved", f"{document.saved:.1%} of the denoiser's work"),
+        ("evaluations", f"{document.planned:,} planned, {document.standard:,} without sharing"),
+        ("model", diffusion.model),
+        ("sampling", f"{document.steps} steps, {diffusion.scheduler}, guidance {diffusion.guidance_scale:g}"),
+        ("sharing", f"tau {document.tau:g}, {compiled.planted.tree.linkage} linkage"),
+        ("partitions", str(len(document.partitions))),
+    ]

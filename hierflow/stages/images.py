@@ -1,0 +1,238 @@
+"""Latents to images: decoding, provenance, scores, and the record that a partition is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.audit.shares import shares
+from hierflow.hashing import bytes_digest
+from hierflow.images import decode_png, encode_png, image_name
+from hierflow.prompts import PromptSet
+from hierflow.stages.context import Stage
+from hierflow.stages.latents import Denoised, denoise_partition
+from hierflow.store.plans import CompiledPlan
+from hierflow.store.records import ImageRecord, PartitionRecord
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK = 32
+"""Images decoded, written and scored together: what a crash can cost here."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """One image a partition must have.
+
+    Attributes:
+        row: its row of the prompt set.
+        leaf: its prompt's leaf in the tree.
+        record: what is known of it before it is made.
+    """
+
+    row: int
+    leaf: int
+    record: ImageRecord
+
+
+def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key: str) -> PartitionRecord:
+    """Denoise, decode and score what partition `key` lacks, and store its record.
+
+    Images that exist and are intact are neither denoised nor decoded again; scores of the same version are not
+    computed again. A prompt whose latents are not finite fails alone.
+    """
+    wanted = list(_wanted(compiled, prompts, key))
+    earlier = _earlier_images(stage, compiled)
+    made = {(image.record.state, image.record.prompt_id): _intact(stage, earlier, image) for image in wanted}
+    missing = [image for image in wanted if made[image.record.state, image.record.prompt_id] is None]
+    denoised = denoise_partition(stage, compiled, key, sorted({image.leaf for image in missing}))
+    try:
+        paid = _paid(stage, compiled, prompts, denoised, missing)
+        for start in range(0, len(missing), CHUNK):
+            for image in _decoded(stage, compiled, prompts, denoised, missing[start : start + CHUNK], paid):
+                made[image.state, image.prompt_id] = image
+        denoised.watch.lap("decode")
+        records = [found for found in made.values() if found is not None]
+        scored = _scored(stage, compiled, prompts, records)
+        denoised.watch.lap("score")
+        record = PartitionRecord(
+            key=key,
+            slice=compiled.document.partition(key).slice,
+            plan=compiled.document.id,
+            run=stage.run,
+            images=tuple(sorted(scored, key=lambda image: (image.prompt_id, image.image_index))),
+            decoder=compiled.document.decoder,
+            scorers=dict(compiled.document.scorers),
+            planned=_planned(compiled, key),
+            executed=denoised.executed,
+        )
+        stage.store.records.save(record)
+    except BaseException as error:
+        denoised.close("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    failed = [image for image in record.images if image.error]
+    denoised.close("failed" if failed else "done", error=failed[0].error if failed else "")
+    return record
+
+
+def _wanted(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[WantedImage]:
+    for text in compiled.texts_of(key):
+        leaf = compiled.planted.leaf_of[text]
+        for row in prompts.rows_of(text):
+            for index, ids in enumerate(compiled.ids):
+                record = ImageRecord(prompts.ids[row], text, index, ids.final(leaf))
+                yield WantedImage(row, leaf, record)
+
+
+def _earlier_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int, str], ImageRecord]:
+    """Images that some run made with today's decoder, scores kept only where their version is today's."""
+    found = {}
+    for record in stage.store.records.all():
+        if record.decoder != compiled.document.decoder:
+            continue
+        fresh = {name for name, version in record.scorers.items() if compiled.document.scorers.get(name) == version}
+        for image in record.images:
+            if not image.error:
+                scores = {name: score for name, score in image.scores.items() if name in fresh}
+                found[image.prompt_id, image.image_index, image.state] = replace(image, scores=scores)
+    return found
+
+
+def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], image: WantedImage) -> ImageRecord | None:
+    found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
+    if found is None:
+        return None
+    try:
+        intact = bytes_digest(stage.store.files.read(found.path)) == found.sha256
+    except FileNotFoundError:
+        return None
+    return found if intact else None
+
+
+def _paid(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, denoised: Denoised, missing: Sequence[WantedImage]
+) -> list[npt.NDArray[np.float64]]:
+    """(N,) for every image index: the evaluations that were executed for one image of each prompt.
+
+    What this run executed is shared by the images it makes. What was executed above the cut for this plan is
+    shared by all images under it, whichever partition they lie in.
+    """
+    plan, planted = compiled.plan, compiled.planted
+    everyone = np.array([len(prompts.rows_of(text)) for text in planted.texts], dtype=np.int64)
+    trunk = {
+        work.chain: work.last - work.first + 1
+        for entry in stage.store.ledger.entries()
+        if entry.stage == "trunk" and entry.plan == compiled.document.id
+        for work in entry.work
+    }
+    result = []
+    for index, ids in enumerate(compiled.ids):
+        here = np.zeros(len(planted.texts), dtype=np.int64)
+        for image in missing:
+            here[image.leaf] += image.record.image_index == index
+        executed = {s.segment: float(len(s)) for s in denoised.stretches if s.image_index == index}
+        above = {int(s): float(trunk.get(ids.chain(int(s)), 0)) for s in compiled.segments_of(None)}
+        result.append(shares(plan, executed, here) + shares(plan, above, everyone))
+    return result
+
+
+def _decoded(
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    denoised: Denoised,
+    images: Sequence[WantedImage],
+    paid: Sequence[npt.NDArray[np.float64]],
+) -> Iterator[ImageRecord]:
+    """Decode and write some images; those without usable latents come back with their error."""
+    latents = [_final_latents(stage, denoised, image.record.state) for image in images]
+    usable = [row for row, tensor in enumerate(latents) if isinstance(tensor, str) is False]
+    pixels: dict[int, Pixels] = {}
+    if usable:
+        import torch
+
+        decoded = stage.adapter.decode(torch.cat([latents[row] for row in usable]))
+        pixels = dict(zip(usable, decoded, strict=True))
+    for row, image in enumerate(images):
+        if row not in pixels:
+            yield replace(image.record, run=stage.run, error=str(latents[row]))
+            continue
+        png = encode_png(pixels[row], _provenance(stage, compiled, prompts, image))
+        name = image_name(image.record.prompt_id, image.record.state, image.record.image_index)
+        path = f"images/{compiled.document.decoder[:8]}/{name}"
+        stage.store.files.write(path, png)
+        share = float(paid[image.record.image_index][image.leaf])
+        yield replace(image.record, path=path, sha256=bytes_digest(png), run=stage.run, paid=share)
+
+
+def _final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:
+    """The latents of a final state, (1, ...), or a sentence that says why there are none."""
+    latents: torch.Tensor | None = denoised.states.get(state)
+    if latents is None:
+        stored = stage.store.states.load(state)
+        if stored is None:
+            return "the stored latents are lost or damaged; run the partition again"
+        latents = stored[0]["latents"]
+    if not bool(latents.isfinite().all()):
+        return "the latents are not finite; try diffusion.dtype: float32"
+    return latents.to(stage.adapter.runtime.device)
+
+
+def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image: WantedImage) -> dict[str, Any]:
+    diffusion, document = stage.spec.diffusion, compiled.document
+    return {
+        "set": stage.spec.name,
+        "prompt_id": image.record.prompt_id,
+        "prompt": prompts.texts[image.row],
+        "image_index": image.record.image_index,
+        "seed": diffusion.seed,
+        "steps": document.steps,
+        "guidance_scale": diffusion.guidance_scale,
+        "scheduler": diffusion.scheduler,
+        "model": diffusion.model,
+        "model_fingerprint": document.sampling.denoiser,
+        "encoder_fingerprint": document.encoder,
+        "tau": document.tau,
+        "linkage": compiled.planted.tree.linkage,
+        "node_path": node_path(compiled, image.leaf),
+        "state_id": image.record.state,
+        "run_id": stage.run,
+    }
+
+
+def node_path(compiled: CompiledPlan, leaf: int) -> str:
+    """The nodes that served a prompt and their steps, such as `398@1-7/391@8-21/12@22-40`."""
+    plan = compiled.plan
+    return "/".join(f"{plan.nodes[s]}@{plan.first[s]}-{plan.last[s]}" for s in plan.path(leaf))
+
+
+def _scored(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, records: Sequence[ImageRecord]
+) -> list[ImageRecord]:
+    """The records with every score of the plan's scorers."""
+    text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
+    unscored = [
+        i for i, r in enumerate(records) if not r.error and r.scores.keys() < compiled.document.scorers.keys()
+    ]
+    scored = list(records)
+    for start in range(0, len(unscored), CHUNK):
+        chunk = unscored[start : start + CHUNK]
+        pixels = [decode_png(stage.store.files.read(records[i].path)) for i in chunk]
+        scorer = stage.adapter.scorer()
+        values = scorer.score(pixels, [text_of[records[i].text] for i in chunk])
+        for i, value in zip(chunk, values, strict=True):
+            scored[i] = replace(records[i], scores={**records[i].scores, scorer.name: value})
+    return scored
+
+
+def _planned(compiled: CompiledPlan, key: str) -> int:
+    segments = compiled.segments_of(key)
+    steps = compiled.plan.last[segments] - compiled.plan.first[segments] + 1
+    return int(steps.sum()) * compiled.document.images_per_prompt

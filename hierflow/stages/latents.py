@@ -1,0 +1,199 @@
+"""Plan to latents: executing a slice of the plan, and booking what it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierflow.denoise.frontier import Frontier
+from hierflow.denoise.sampler_state import SamplerState
+from hierflow.denoise.work import Stretch, ledger_work, plan_work
+from hierflow.plan.partitions import TRUNK
+from hierflow.stages.context import Stage, Stopwatch
+from hierflow.stages.embeddings import stored_conditioning
+from hierflow.store.ledger import Entry
+from hierflow.store.plans import CompiledPlan
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Denoised:
+    """What a slice's denoising left.
+
+    Attributes:
+        states: the latents of the wanted states, by id, (1, ...) each, as far as they were made just now.
+        executed: evaluations by the hook on the network.
+        stretches: what was executed.
+        watch: the time it took; later stages go on with it.
+        close: closes the ledger entry.
+    """
+
+    executed: int
+    stretches: Sequence[Stretch]
+    watch: Stopwatch
+    close: Callable[..., Entry]
+    states: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def denoise_trunk(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> int:
+    """Execute the steps above the partition cut that the partitions `keys` start from.
+
+    Returns:
+        The evaluations executed, 0 if everything was stored or nothing is shared above the cut.
+    """
+    terminals = _trunk_ends(stage, compiled, keys)
+    stretches = _work(stage, compiled, terminals)
+    if not stretches:
+        return 0
+    done = _execute(stage, compiled, stretches, "trunk", "", "", frozenset())
+    done.close("done")
+    return done.executed
+
+
+def denoise_partition(stage: Stage, compiled: CompiledPlan, key: str, leaves: Sequence[int]) -> Denoised:
+    """Execute what leads to the final states of the prompts `leaves` of partition `key`.
+
+    The ledger entry stays open, for decoding and scoring belong to the same run; the caller closes it.
+    """
+    terminals = [int(compiled.plan.segment_of_node[leaf]) for leaf in leaves]
+    stretches = _work(stage, compiled, terminals)
+    wanted = frozenset(ids.end(segment) for ids in compiled.ids for segment in terminals)
+    slice_ = compiled.document.partition(key).slice
+    return _execute(stage, compiled, stretches, "partition", key, slice_, wanted)
+
+
+def _work(stage: Stage, compiled: CompiledPlan, terminals: Sequence[int]) -> list[Stretch]:
+    states, device = stage.store.states, stage.adapter.runtime.device
+    states.refresh()
+
+    def load(state: str) -> SamplerState | None:
+        found = states.load(state)
+        return found and SamplerState.stored(*found, device)
+
+    return plan_work(
+        compiled,
+        terminals,
+        has=states.__contains__,
+        load=load,
+        checkpoint_every=stage.spec.sharing.checkpoint_every,
+    )
+
+
+def _trunk_ends(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> list[int]:
+    """The trunk's segments whose last states the partitions need and the store lacks."""
+    plan, owner = compiled.plan, compiled.segment_owner
+    stage.store.states.refresh()
+    wanted = {compiled.document.keys.index(key) for key in keys}
+    ends: set[int] = set()
+    for ids in compiled.ids:
+        reached: set[int] = set()
+        for segment in np.flatnonzero(plan.last == plan.steps):
+            if owner[segment] not in wanted:
+                continue
+            while segment >= 0 and owner[segment] != TRUNK and segment not in reached:
+                reached.add(int(segment))
+                steps = range(int(plan.first[segment]), int(plan.last[segment]) + 1)
+                if any(ids.at(int(segment), step) in stage.store.states for step in steps):
+                    break
+                segment = plan.parent[segment]
+                if segment >= 0 and owner[segment] == TRUNK and ids.end(int(segment)) not in stage.store.states:
+                    ends.add(int(segment))
+    return sorted(ends)
+
+
+def _execute(
+    stage: Stage,
+    compiled: CompiledPlan,
+    stretches: Sequence[Stretch],
+    kind: str,
+    key: str,
+    slice_: str,
+    wanted: frozenset[str],
+) -> Denoised:
+    work = ledger_work(compiled, stretches)
+    entry = stage.open_entry(kind, partition=key, plan=compiled.document.id, slice_=slice_, work=work)
+    watch = Stopwatch()
+    done = Denoised(
+        0, stretches, watch, lambda status, **fields: entry.close(status, seconds=watch.rounded(), **fields)
+    )
+    if not stretches:
+        return done
+    try:
+        network = stage.adapter.network
+        watch.lap("load")
+        watch.seconds["startup"] = time.time() - stage.began
+        total = sum(map(len, stretches))
+        progress = stage.progress(f"denoising {key or 'the trunk'}", total)
+
+        def keep(state_id: str, state: SamplerState) -> None:
+            stage.store.states.save(state_id, state.tensors(), state.meta())
+            if state_id in wanted:
+                done.states[state_id] = state.latents
+
+        def on_level(step: int, nodes: int) -> None:
+            progress.advance(nodes)
+            entry.note(step, **_counts(frontier))
+
+        frontier = Frontier(
+            stage.adapter,
+            conditioning=_mean_conditioning(stage, compiled),
+            representative=_representatives(compiled),
+            keep=keep,
+            on_level=on_level,
+        )
+        hook = frontier.prediction.meter.attach(network)
+        try:
+            frontier.run(stretches)
+        finally:
+            hook.remove()
+            progress.close()
+    except BaseException as error:
+        entry.close("failed", error=f"{type(error).__name__}: {error}", seconds=watch.rounded())
+        raise
+    watch.lap("denoise")
+    done.executed = frontier.prediction.evaluations
+    counts, damaged = _counts(frontier), tuple(sorted(stage.store.states.damaged))
+    done.close = lambda status, **fields: entry.close(
+        status, seconds=watch.rounded(), damaged=damaged, **{**counts, **fields}
+    )
+    return done
+
+
+def _counts(frontier: Frontier) -> dict[str, int]:
+    prediction = frontier.prediction
+    return {
+        "evaluations": prediction.evaluations,
+        "network_rows": prediction.meter.rows,
+        "network_calls": prediction.meter.calls,
+        "padding_rows": prediction.padding_rows,
+    }
+
+
+def _representatives(compiled: CompiledPlan) -> Callable[[int], str]:
+    """Each segment's noise key: the smallest text hash of its founding members (leaves ascend by hash)."""
+    planted, nodes = compiled.planted, compiled.plan.nodes
+    return cache(lambda segment: planted.texts[int(planted.tree.members(int(nodes[segment]))[0])])
+
+
+def _mean_conditioning(stage: Stage, compiled: CompiledPlan) -> Callable[[int], dict[str, torch.Tensor]]:
+    """Each segment's conditioning: the mean over its founding members, in float64 and founding order, cast once."""
+    import torch
+
+    planted = compiled.planted
+    rows = stored_conditioning(stage, planted.encoder, planted.texts)
+    runtime = stage.adapter.runtime
+
+    @cache
+    def mean(segment: int) -> dict[str, torch.Tensor]:
+        members = planted.tree.members(int(compiled.plan.nodes[segment]))
+        means = {name: array[members].mean(axis=0, dtype=np.float64) for name, array in rows.items()}
+        return {name: torch.from_numpy(row).to(runtime.torch_dtype).to(runtime.device) for name, row in means.items()}
+
+    return mean
