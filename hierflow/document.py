@@ -48,7 +48,9 @@ def load_document(path: Path) -> ImageSetSpec:
         raise InputError("is a folder", file=path, remedy="give the path of an image-set document") from error
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8 text", file=path, remedy="save it as UTF-8") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path, remedy="give a file that can be") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-99-99
         raise InputError(f"is not valid YAML ({_one_line(error)})", file=path, remedy="mend the YAML") from error
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise InputError(
@@ -149,7 +151,17 @@ def _value(value: object) -> object:
     return value if value is not None else "null"
 
 
-def _one_line(error: yaml.YAMLError) -> str:
+def _one_line(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return f"line {mark.line + 1}: {problem}" if mark else str(problem)
+
+
+def is_image_set(path: Path) -> bool:
+    """Whether a YAML file says it describes an image set; files that cannot be read say so when they are loaded."""
+    try:
+        return any(
+            line.split("#")[0].strip() == f"type: {COMPONENT}" for line in path.read_text("utf-8").splitlines()
+        )
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -97,6 +97,8 @@ def generate(
 
 def _generated(stage: Stage) -> Generation:
     prompts = load_prompts(stage.spec.prompts, stage.base)
+    stage.store.claim()
+    stage.store.prompts.save(prompts)
     embeddings = embed(stage, prompts)
     compiled = make_plan(stage, prompts, embeddings)
     adopt(stage, compiled)

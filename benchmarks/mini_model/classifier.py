@@ -56,7 +56,7 @@ class AttributeClassifier(nn.Module):
 
 def to_signed_floats(images: NDArray[np.uint8]) -> Tensor:
     """Turn pictures (N, 64, 64, 3) in 0..255 into a tensor (N, 3, 64, 64) in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1), np.float32)) / 127.5 - 1
 
 
 def load_classifier(path: Path = WEIGHTS_FILE) -> AttributeClassifier:

@@ -6,7 +6,8 @@ the network, through the ledger; what was planned comes from the plan; neither k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hierflow.store.ledger import Entry, Work
@@ -57,49 +58,76 @@ class Books:
 
 
 def keep_books(
-    standard: int, planned: Sequence[Work], entries: Sequence[Entry], invocation: str, unmade: Iterable[State] = ()
+    standard: int,
+    planned: Sequence[Work],
+    entries: Sequence[Entry],
+    is_own: Callable[[Entry], bool],
+    unmade: Iterable[State] = (),
 ) -> Books:
-    """The books of `invocation`.
+    """The books of the entries that `is_own` picks: one invocation's, or one plan's.
 
     Args:
         standard: evaluations without sharing.
         planned: every run of steps of the plan, all image indices.
         entries: the whole ledger, oldest first.
-        invocation: whose books.
+        is_own: whether an entry is part of what is audited.
         unmade: the states on the paths of images that do not exist.
     """
-    own = [entry for entry in entries if entry.invocation == invocation]
-    before = {state for entry in entries if entry.invocation != invocation for state in _states(entry.work)}
-    clean = {
-        state for entry in entries if entry.status == "done" and entry not in own for state in _states(entry.work)
-    }
-    live = set(_states(planned))
-    made: set[State] = set()
-    replayed = redone = 0
-    for entry in own:
-        for state in _states(entry.work):
-            if state in made or state in before:
-                is_replay = state in clean and state not in made and not entry.damaged
-                replayed, redone = replayed + is_replay, redone + (not is_replay)
-            made.add(state)
-    new = (made - before) & live
-    astray = made - before - live
-    outstanding = set(unmade) & live - made - before
+    own = [entry for entry in entries if is_own(entry)]
+    tally, live = _Tally(), set(_states(planned))
+    for entry in entries:
+        (tally.add_own if is_own(entry) else tally.add_other)(entry)
+    new = tally.made - tally.before
+    outstanding = set(unmade) & live - tally.made - tally.before
     executed = sum(entry.evaluations for entry in own)
     noted = sum(work.last - work.first + 1 for entry in own for work in entry.work)
     books = Books(
         standard=standard,
         planned=len(live),
         executed=executed,
-        reused=len(live) - len(new) - len(outstanding),
-        replayed=replayed,
-        redone=redone,
+        reused=len(live) - len(new & live) - len(outstanding),
+        replayed=tally.replayed,
+        redone=tally.redone,
         measured=0,
         outstanding=len(outstanding),
         unaccounted=sum(entry.unaccounted for entry in entries),
         noted=noted,
     )
-    return Books(**{**books.__dict__, "problems": tuple(_problems(books, planned, len(astray)))})
+    return Books(**{**books.__dict__, "problems": tuple(_problems(books, planned, len(new - live)))})
+
+
+class _Tally:
+    """What was executed, and why, entry by entry, oldest first.
+
+    Attributes:
+        made: states that the audited entries executed.
+        before: states that others had executed before that.
+        replayed, redone: the audited entries' executions of states that had been executed.
+    """
+
+    def __init__(self) -> None:
+        self.made: set[State] = set()
+        self.before: set[State] = set()
+        self.replayed = self.redone = 0
+        self._clean_since: dict[State, float] = {}
+
+    def add_other(self, entry: Entry) -> None:
+        states = set(_states(entry.work))
+        self.before |= states - self.made
+        if entry.status == "done":
+            for state in states:
+                self._clean_since[state] = min(entry.ended, self._clean_since.get(state, math.inf))
+
+    def add_own(self, entry: Entry) -> None:
+        for state in _states(entry.work):
+            if state in self.made:
+                self.redone += 1
+            elif state in self.before:
+                # Whoever was still at work when this entry began had nothing to start from: not a replay.
+                was_there = self._clean_since.get(state, math.inf) <= entry.started
+                is_replay = was_there and not entry.damaged
+                self.replayed, self.redone = self.replayed + is_replay, self.redone + (not is_replay)
+            self.made.add(state)
 
 
 def _problems(books: Books, planned: Sequence[Work], astray: int) -> list[str]:

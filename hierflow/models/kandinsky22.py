@@ -16,7 +16,7 @@ from hierflow.models.batches import in_batches
 from hierflow.models.quiet import quiet_loading
 from hierflow.models.runtime import FIXED_BATCH, Runtime
 from hierflow.models.schedulers import make_scheduler, scheduler_identity
-from hierflow.models.source import ModelSource
+from hierflow.models.source import ModelSource, Repository
 from hierflow.models.tap import TappedPipeline
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.spec import DiffusionSpec
@@ -176,15 +176,11 @@ class Kandinsky22:
 
     @cached_property
     def _prior(self) -> Any:
-        from diffusers import KandinskyV22PriorPipeline
-
-        return self._load(KandinskyV22PriorPipeline, self.source.prior)
+        return self._load("KandinskyV22PriorPipeline", self.source.prior)
 
     @cached_property
     def _decoder(self) -> Any:
-        from diffusers import KandinskyV22Pipeline
-
-        return self._load(KandinskyV22Pipeline, self.source.decoder).to(self.runtime.device)
+        return self._load("KandinskyV22Pipeline", self.source.decoder).to(self.runtime.device)
 
     @cached_property
     def _tapped(self) -> TappedPipeline:
@@ -192,9 +188,11 @@ class Kandinsky22:
 
         return TappedPipeline(self._decoder, self.scheduler, torch.device(self.runtime.device))
 
-    def _load(self, pipeline: Any, repository: Any) -> Any:
+    def _load(self, pipeline: str, repository: Repository) -> Any:
         with quiet_loading():
-            loaded = pipeline.from_pretrained(
+            import diffusers
+
+            loaded = getattr(diffusers, pipeline).from_pretrained(
                 repository.folder,
                 dtype=self.runtime.torch_dtype,
                 variant=repository.variant,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 STARTUP_SHARE = 0.05
@@ -28,7 +29,7 @@ class Estimate:
     Attributes:
         seconds: wall seconds, start-ups included, one partition after the other.
         startup_share: share of an average partition's time that is start-up, in [0, 1].
-        max_prompts: the smallest partition size that brings that share under :data:`STARTUP_SHARE`.
+        max_prompts: the smallest partition size that brings that share down to :data:`STARTUP_SHARE`.
     """
 
     seconds: float
@@ -45,5 +46,5 @@ def estimate(pace: Pace, evaluations: int, prompts: int, partitions: int) -> Est
     return Estimate(
         seconds=work + startup,
         startup_share=startup / (work + startup) if work + startup else 0.0,
-        max_prompts=max(1, round(0.5 + needed / work_a_prompt)) if work_a_prompt else prompts,
+        max_prompts=max(1, math.ceil(needed / work_a_prompt)) if work_a_prompt else prompts,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,13 @@ def phi(tau: float, steps: int) -> npt.NDArray[np.float64]:
     phi(k) = tau (1 - k/K) differs by one step. With one step, phi is 0.
 
     Raises:
-        InputError: tau is negative, NaN or infinite, or steps is not a whole number of at least 1.
+        InputError: tau is no number, negative, NaN or infinite, or steps is not a whole number of at least 1.
     """
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
         raise InputError(
             "is not a whole number of at least 1", field="steps", value=steps, remedy="40 is a usual choice"
         )
-    if not math.isfinite(tau) or tau < 0:
+    if isinstance(tau, bool) or not isinstance(tau, Real) or not math.isfinite(tau) or tau < 0:
         raise InputError(
             "is not a number of at least 0",
             field="tau",

@@ -56,14 +56,26 @@ class Audit:
         return {**plain, "padding_share": self.padding_share}
 
 
-def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, write: bool = True) -> Audit:
-    """Keep the books of the stage's invocation and store them beside the set."""
+def audit(
+    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, whole_plan: bool = False, write: bool = True
+) -> Audit:
+    """Keep the books and store them beside the set.
+
+    Args:
+        stage: whose invocation is audited.
+        compiled: the plan.
+        rows: the images as they are.
+        whole_plan: audit every run that worked on this plan, whoever launched it, instead of one invocation.
+        write: store the audit.
+    """
     entries = stage.store.ledger.entries()
     document = compiled.document
-    books = keep_books(
-        document.standard, _planned(compiled), entries, stage.invocation, unmade=_unmade(compiled, rows)
-    )
-    own = [entry for entry in entries if entry.invocation == stage.invocation]
+
+    def is_own(entry: Entry) -> bool:
+        return entry.plan == document.id if whole_plan else entry.invocation == stage.invocation
+
+    books = keep_books(document.standard, _planned(compiled), entries, is_own, unmade=_unmade(compiled, rows))
+    own = [entry for entry in entries if is_own(entry)]
     seconds = {name: round(sum(entry.seconds.get(name, 0.0) for entry in own), 3) for name in _names(own)}
     account = Audit(
         books=books,

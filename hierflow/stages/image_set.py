@@ -44,9 +44,8 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
     Where an image could not be made, the prompt's last good one stays, flagged `outdated`; where there is none,
     the row is `failed` and says why.
     """
-    rows = tuple(_rows(stage, compiled, prompts))
-    axes = list(prompts.columns)
-    files = stage.store.files
+    made = assembled(stage, compiled, prompts)
+    rows, axes, files = made.rows, list(prompts.columns), stage.store.files
     files.write(MANIFEST, manifest_bytes(build_manifest(rows, axes)), durable=True)
     sampling = compiled.document.sampling
     page = render_gallery(
@@ -58,6 +57,12 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
         image_size=(sampling.width, sampling.height),
     )
     files.write(GALLERY, page.encode(), durable=True)
+    return made
+
+
+def assembled(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> AssembledSet:
+    """What the records say of the set at this moment; nothing is written."""
+    rows, files = tuple(_rows(stage, compiled, prompts)), stage.store.files
     return AssembledSet(
         rows=rows,
         complete=all(row.status == "current" for row in rows),

@@ -8,12 +8,15 @@ counts, and what may have run after it is bounded by one level's evaluations.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError, Storage
+
+_PROGRESS = ".progress.json"
 
 
 class Work(NamedTuple):
@@ -71,41 +74,59 @@ class Entry:
 
 
 class Ledger:
-    """The ledger of one image set."""
+    """The ledger of one image set.
+
+    Attributes:
+        damaged: files that were found torn or altered since this object was made. What they told is lost: the
+            states they listed count as never executed.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self.damaged: set[str] = set()
 
     def open(self, entry: Entry, name: str) -> OpenEntry:
-        """Begin an entry whose `work` is what the run is about to do; `name` is unique, and fit for a file name."""
-        write_json(self._storage, f"ledger/open/{name}.json", _plain(entry), durable=False)
-        return OpenEntry(self._storage, entry, name)
+        """Begin an entry whose `work` is what the run is about to do.
+
+        `name` is fit for a file name; where an entry has it already (a run's second attempt), a number follows.
+        """
+        unused = next(n for n in _numbered(name) if not self._has(n))
+        write_json(self._storage, _open(unused), _plain(entry), durable=False)
+        return OpenEntry(self._storage, entry, unused)
 
     def entries(self) -> list[Entry]:
-        """Every entry, oldest first; entries that were never closed are "lost"."""
-        found: dict[str, Entry] = {}
-        for path in self._storage.list("ledger"):
-            name = path.rsplit("/", 1)[1].removesuffix(".json")
-            if path.startswith("ledger/closed/"):
-                found[name] = _entry(read_json(self._storage, path))
-        for path in self._storage.list("ledger/open"):
-            name = path.rsplit("/", 1)[1].removesuffix(".json")
-            if name not in found and not name.endswith(".progress"):
-                found[name] = self._lost(name, _entry(read_json(self._storage, path)))
-        return sorted(found.values(), key=lambda entry: (entry.started, entry.run, entry.partition))
+        """Every intact entry, oldest first; entries that were never closed are "lost"."""
+        begun = self._storage.list("ledger/open")  # first: what is closed meanwhile is then seen as closed
+        found = {_name(path): self._read(path) for path in self._storage.list("ledger/closed")}
+        for path in begun:
+            if path.endswith(_PROGRESS) or (name := _name(path)) in found:
+                continue
+            try:
+                opened = self._read(path)
+                found[name] = opened and self._lost(name, opened)
+            except FileNotFoundError:  # closed just now
+                found[name] = self._read(_closed(name))
+        entries = [entry for entry in found.values() if entry]
+        return sorted(entries, key=lambda entry: (entry.started, entry.run, entry.partition))
+
+    def _has(self, name: str) -> bool:
+        return self._storage.exists(_open(name)) or self._storage.exists(_closed(name))
+
+    def _read(self, path: str) -> Entry | None:
+        try:
+            return _entry(read_json(self._storage, path))
+        except DamagedFileError:
+            self.damaged.add(path)
+            return None
 
     def _lost(self, name: str, begun: Entry) -> Entry:
         try:
-            noted = read_json(self._storage, f"ledger/open/{name}.progress.json")
+            noted = read_json(self._storage, _progress(name))
         except (FileNotFoundError, DamagedFileError):
             noted = {"level": 0, "ended": begun.started}
         level = noted.pop("level")
-        bound = sum(work.first <= level + 1 <= work.last for work in begun.work)
-        if level == 0:
-            bound = _frontier_at_start(begun.work)
-        return Entry(
-            **{**_fields(begun), **noted, "status": "lost", "work": clipped(begun.work, level), "unaccounted": bound}
-        )
+        work, bound = clipped(begun.work, level), _next_frontier(begun.work, level)
+        return Entry(**{**_fields(begun), **noted, "status": "lost", "work": work, "unaccounted": bound})
 
 
 class OpenEntry:
@@ -119,15 +140,15 @@ class OpenEntry:
         """Every node's step `level` (1-based) has been executed; `counts` are the totals so far, fields of Entry."""
         self._level = level
         noted = {"level": level, "ended": time.time(), **counts}
-        write_json(self._storage, f"ledger/open/{self._name}.progress.json", noted, durable=False)
+        write_json(self._storage, _progress(self._name), noted, durable=False)
 
     def close(self, status: str, **fields: Any) -> Entry:
         """Make the entry immutable, with `fields` of Entry set; a failed entry keeps the levels that were noted."""
         work = self._entry.work if status == "done" else clipped(self._entry.work, self._level)
         entry = Entry(**{**_fields(self._entry), "work": work, **fields, "status": status, "ended": time.time()})
-        write_json(self._storage, f"ledger/closed/{self._name}.json", _plain(entry))
-        for path in (f"ledger/open/{self._name}.json", f"ledger/open/{self._name}.progress.json"):
-            self._storage.delete(path)
+        write_json(self._storage, _closed(self._name), _plain(entry))
+        self._storage.delete(_open(self._name))
+        self._storage.delete(_progress(self._name))
         return entry
 
 
@@ -136,9 +157,30 @@ def clipped(work: Sequence[Work], level: int) -> tuple[Work, ...]:
     return tuple(Work(w.chain, w.first, min(w.last, level)) for w in work if w.first <= level)
 
 
-def _frontier_at_start(work: Sequence[Work]) -> int:
-    first = min((w.first for w in work), default=0)
-    return sum(w.first == first for w in work)
+def _next_frontier(work: Sequence[Work], level: int) -> int:
+    """How many nodes the next step after `level` that has any is executed for."""
+    step = min((max(w.first, level + 1) for w in work if w.last > level), default=0)
+    return sum(w.first <= step <= w.last for w in work)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return chain([name], (f"{name}.{attempt}" for attempt in count(2)))
+
+
+def _open(name: str) -> str:
+    return f"ledger/open/{name}.json"
+
+
+def _progress(name: str) -> str:
+    return f"ledger/open/{name}{_PROGRESS}"
+
+
+def _closed(name: str) -> str:
+    return f"ledger/closed/{name}.json"
+
+
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[1].removesuffix(".json")
 
 
 def _fields(entry: Entry) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from hierflow.plan.identity import SamplingIdentity, StateIds, conditioning_id
 from hierflow.plan.partitions import leaves_of, owners
 from hierflow.plan.segments import Plan
 from hierflow.store.sealed import read_arrays, read_json, write_arrays, write_json
-from hierflow.store.storage import Storage
+from hierflow.store.storage import DamagedFileError, Storage
 from hierflow.tree.embedding_tree import EmbeddingTree
 
 _POINTER = "current.json"
@@ -37,8 +37,9 @@ class PlantedTree:
 
     @cached_property
     def id(self) -> str:
-        """Content hash (64 hex digits)."""
-        return digest("hierflow tree 1", self.encoder, self.tree.linkage, list(self.texts))
+        """Content hash (64 hex digits). The merges are in it, as near-ties may fall otherwise on another machine."""
+        shape = [self.tree.merges.tolist(), self.tree.heights.tolist()]
+        return digest("hierflow tree 1", self.encoder, self.tree.linkage, list(self.texts), shape)
 
     @cached_property
     def leaf_of(self) -> dict[str, int]:
@@ -172,14 +173,14 @@ class PlanBook:
         self._storage = storage
 
     def save(self, compiled: CompiledPlan) -> None:
-        """Store tree and plan; the pointer stays where it is."""
+        """Store tree and plan, over what is damaged; the pointer stays where it is."""
         planted = compiled.planted
-        if not self._storage.exists(_tree_path(planted.id)):
+        if not self._intact(read_arrays, _tree_path(planted.id)):
             arrays = {"merges": planted.tree.merges, "heights": planted.tree.heights}
             meta = {"texts": list(planted.texts), "encoder": planted.encoder, "linkage": planted.tree.linkage}
             write_arrays(self._storage, _tree_path(planted.id), arrays, meta)
         path = _plan_path(compiled.document.id)
-        if not self._storage.exists(path):
+        if not self._intact(read_json, path):
             write_json(self._storage, path, asdict(compiled.document))
 
     def point_to(self, plan: str) -> None:
@@ -187,7 +188,11 @@ class PlanBook:
         write_json(self._storage, _POINTER, {"plan": plan})
 
     def current(self) -> CompiledPlan | None:
-        """The current plan; None if the set has none yet."""
+        """The current plan; None if the set has none yet.
+
+        Raises:
+            DamagedFileError: pointer, plan or tree is not intact.
+        """
         try:
             return self.load(read_json(self._storage, _POINTER)["plan"])
         except FileNotFoundError:
@@ -204,6 +209,13 @@ class PlanBook:
         arrays, meta = read_arrays(self._storage, _tree_path(document.tree))
         tree = EmbeddingTree(arrays["merges"], arrays["heights"], meta["linkage"])
         return CompiledPlan(document, PlantedTree(tree, tuple(meta["texts"]), meta["encoder"]))
+
+    def _intact(self, read: Callable[[Storage, str], object], path: str) -> bool:
+        try:
+            read(self._storage, path)
+        except (FileNotFoundError, DamagedFileError):
+            return False
+        return True
 
 
 def _document(stored: dict[str, Any]) -> PlanDocument:

@@ -9,6 +9,7 @@ from hierflow.errors import InputError
 from hierflow.store.conditioning import ConditioningCache
 from hierflow.store.ledger import Ledger
 from hierflow.store.plans import PlanBook
+from hierflow.store.prompts import PromptBook
 from hierflow.store.records import RecordBook
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.states import StateStore
@@ -34,6 +35,7 @@ class SetStore:
         self.files = self._base.child(name)
         self._document = document
         self.states = StateStore(self.files)
+        self.prompts = PromptBook(self.files)
         self.plans = PlanBook(self.files)
         self.records = RecordBook(self.files)
         self.ledger = Ledger(self.files)
@@ -41,6 +43,14 @@ class SetStore:
     def conditioning(self, encoder: str) -> ConditioningCache:
         """The cache of what the encoders with that fingerprint made."""
         return ConditioningCache(self.files, encoder)
+
+    def check_location(self) -> None:
+        """Refuse a location that cannot hold a folder, without making one.
+
+        Raises:
+            InputError: the location, or something above it, is a file or is not writable.
+        """
+        self._base.check()
 
     def check_owner(self) -> None:
         """Refuse a folder that another document made.
@@ -68,7 +78,7 @@ class SetStore:
         Raises:
             InputError: the location cannot be written to, or belongs to another document.
         """
-        self._base.prepare()
+        self.files.prepare()
         self.check_owner()
         if not self.files.exists(_MARK):
             write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": 1})

@@ -52,6 +52,8 @@ class StateStore:
             data = self._storage.read(_path(state))
             meta = verified_meta(data, self._storage.url(_path(state)))
         except FileNotFoundError:
+            if self._known is not None:  # it was pruned since
+                self._known.discard(state)
             return None
         except DamagedFileError:
             self.damaged.add(state)

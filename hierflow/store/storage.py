@@ -24,10 +24,21 @@ class Storage:
 
     Args:
         url: a local path or any fsspec URL, such as `memory://demo` or `s3://bucket/prefix`.
+
+    Raises:
+        InputError: fsspec does not know the URL's protocol, or lacks the package that speaks it.
     """
 
     def __init__(self, url: str | Path) -> None:
-        self._fs, root = fsspec.core.url_to_fs(str(url))
+        try:
+            self._fs, root = fsspec.core.url_to_fs(str(url))
+        except (ValueError, ImportError) as error:
+            raise InputError(
+                f"cannot be opened ({error})",
+                field="storage.path",
+                value=str(url),
+                remedy="give a folder or a URL that fsspec can open",
+            ) from error
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
 
@@ -35,6 +46,32 @@ class Storage:
     def is_local(self) -> bool:
         """Whether the files lie on this machine's disk."""
         return self._local
+
+    def check(self) -> None:
+        """See whether the folder could be made, without making it; only a local disk can tell.
+
+        Raises:
+            InputError: the location, or the nearest thing that exists above it, is a file or is not writable.
+        """
+        if not self._local:
+            return
+        nearest = Path(self._root)
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise InputError(
+                f"lies in a file ({nearest})" if str(nearest) != self._root else "is a file",
+                field="storage.path",
+                value=self._root,
+                remedy="give a folder that can be written to",
+            )
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise InputError(
+                f"cannot be made: {nearest} is not writable",
+                field="storage.path",
+                value=self._root,
+                remedy="give a folder that can be written to",
+            )
 
     def prepare(self) -> None:
         """Make the folder.
@@ -73,7 +110,10 @@ class Storage:
         Raises:
             FileNotFoundError: nothing lies there.
         """
-        return bytes(self._fs.cat_file(self._full(path)))
+        try:
+            return bytes(self._fs.cat_file(self._full(path)))
+        except NotADirectoryError as error:  # a file lies where a folder should; `prepare` says so
+            raise FileNotFoundError(path) from error
 
     def write(self, path: str, data: bytes, *, durable: bool = False) -> None:
         """Put `data` at `path` in one piece: a reader sees the old bytes or the new ones, never a mixture.

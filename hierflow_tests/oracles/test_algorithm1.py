@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
-from hierflow_tests.oracles.algorithm1 import Members, algorithm1, mean_conditioning, step_kwargs
+from .algorithm1 import Members, algorithm1, mean_conditioning, step_kwargs
 
 N, STEPS = 3, 5
 CONDITIONING = {"c": torch.randn(N, 4, generator=torch.Generator().manual_seed(1))}

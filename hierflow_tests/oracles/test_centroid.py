@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hierflow_tests.oracles.centroid import eq45_tree
+from .centroid import eq45_tree
 
 
 def at_degrees(*angles: float) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hierflow_tests.oracles.cut import frontier
+from .cut import frontier
 
 MERGES, HEIGHTS = np.array([[0, 2], [1, 3], [4, 5]]), np.array([0.0, 0.25, 0.75])
 

@@ -1,0 +1,53 @@
+"""The one place that reaches past Dagster's documented surface.
+
+`denoising_plan` is partitioned, but it is the tree's one op that plans all partitions; its events are logged from
+there, each with the data version of its slice, so that a partition goes stale only if its own slice has changed.
+And what the store holds but an instance has never heard of (the set was made elsewhere, or the event log is new) is
+reported to it without a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+RUNNING = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+
+
+def materialization(
+    key: dg.AssetKey, partition: str, version: str, metadata: Mapping[str, Any]
+) -> dg.AssetMaterialization:
+    """An event that gives a partition a data version."""
+    return dg.AssetMaterialization(
+        key, partition=partition, metadata=dict(metadata), tags={DATA_VERSION_TAG: version}
+    )
+
+
+def known_versions(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str]) -> dict[str, str]:
+    """The latest data version of each partition the instance has an event for."""
+    if not partitions:
+        return {}
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG], asset_partitions=list(partitions)
+    )
+    return {partition: found[DATA_VERSION_TAG] for partition, found in tags.items() if DATA_VERSION_TAG in found}
+
+
+def adopt(
+    instance: dg.DagsterInstance, key: dg.AssetKey, versions: Mapping[str, str], metadata: Mapping[str, Any]
+) -> list[str]:
+    """Report to the instance those partitions whose version it does not have; returns them."""
+    known = known_versions(instance, key, list(versions))
+    missing = [partition for partition, version in versions.items() if known.get(partition) != version]
+    for partition in missing:
+        instance.report_runless_asset_event(materialization(key, partition, versions[partition], metadata))
+    return missing

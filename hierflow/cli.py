@@ -1,0 +1,132 @@
+"""The command line: plan, run, status, audit. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hierflow.errors import HierflowError, InputError
+from hierflow.progress import to_stderr
+
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hierflow")
+def main() -> None:
+    """Generate large sets of images for a fraction of the compute.
+
+    SPEC is a YAML document of type hierflow.ImageSet.
+    """
+
+
+def _command(function: Callable[..., int]) -> Callable[..., None]:
+    """A subcommand over one document: its exit code is what `function` returns, 2 for wrong input."""
+
+    @main.command(name=function.__name__.strip("_"), help=function.__doc__)
+    @click.argument("spec", type=click.Path(path_type=Path))
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+    @functools.wraps(function)
+    def command(spec: Path, as_json: bool) -> None:
+        try:
+            code = function(spec, as_json)
+        except InputError as error:
+            click.echo(f"hierflow: {error}", err=True)
+            if as_json:
+                click.echo(json.dumps({"error": str(error)}))
+            code = WRONG_INPUT
+        except HierflowError as error:
+            click.echo(f"hierflow: {error}", err=True)
+            if as_json:
+                click.echo(json.dumps({"error": str(error)}))
+            code = FAILED
+        sys.exit(code)
+
+    return command
+
+
+@_command
+def plan(spec: Path, as_json: bool) -> int:
+    """Show what a run would do and cost, without touching the denoiser."""
+    from hierflow.reporting import describe_plan
+    from hierflow.stages.outlook import look_ahead
+
+    stage = _stage(spec)
+    outlook = look_ahead(stage)
+    _print(outlook.as_json(), describe_plan(outlook), as_json)
+    return DONE
+
+
+@_command
+def run(spec: Path, as_json: bool) -> int:
+    """Make what is missing, through real Dagster runs in this process; a second run redoes nothing."""
+    from hierflow.launch import launch
+    from hierflow.reporting import describe_run
+    from hierflow.stages.summary import summarise
+
+    stage = _stage(spec)
+    done = launch(stage.spec, spec.resolve(), to_stderr, _say)
+    summary = summarise(stage, done)
+    _print(summary, describe_run(summary, done.problems), as_json)
+    return FAILED if done.problems or not summary["complete"] else DONE
+
+
+@_command
+def status(spec: Path, as_json: bool) -> int:
+    """Show what is made and what is still to do, read off the store."""
+    from hierflow.reporting import describe_status
+    from hierflow.stages.summary import status_of
+
+    found = status_of(_stage(spec))
+    _print(found, describe_status(found), as_json)
+    return DONE
+
+
+@_command
+def audit(spec: Path, as_json: bool) -> int:
+    """Show what the set has cost and saved, over all runs of its present plan."""
+    from hierflow.reporting import describe_audit
+    from hierflow.stages.summary import audit_of
+
+    account = audit_of(_stage(spec))
+    _print(account.as_json(), describe_audit(account), as_json)
+    return DONE if account.books.balanced else FAILED
+
+
+def _stage(spec: Path) -> Any:
+    """Everything that can be wrong with the input is found here, before any work is done."""
+    from hierflow.document import load_document
+    from hierflow.stages.context import Stage
+    from hierflow.stages.preflight import check_input
+
+    document = spec.resolve()
+    invocation = uuid.uuid4().hex
+    stage = Stage(
+        load_document(spec),
+        document.parent,
+        document,
+        run=invocation,
+        invocation=invocation,
+        progress=to_stderr,
+        say=_say,
+    )
+    try:
+        check_input(stage)
+    except InputError as error:
+        raise error.located(spec) from error
+    return stage
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _print(plain: dict[str, Any], text: str, as_json: bool) -> None:
+    click.echo(json.dumps(plain, ensure_ascii=False) if as_json else text)

@@ -1,0 +1,179 @@
+"""A set's jobs in one process, without a daemon: plan, exactly what is to do, then image set and audit."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from hierflow.assets.build import build_image_set
+from hierflow.assets.events import RUNNING, adopt
+from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG, SetNames
+from hierflow.assets.run_stage import process_tag, progress_through
+from hierflow.assets.subtree_assets import ASSETS, partition_versions
+from hierflow.progress import OpenProgress
+from hierflow.spec import ImageSetSpec
+from hierflow.stages.context import Stage
+from hierflow.stages.todo import todo
+from hierflow.store.plans import CompiledPlan
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Launch:
+    """What :func:`launch` did.
+
+    Attributes:
+        invocation: the id that all of its runs carry.
+        seconds: wall time.
+        plan: the plan that was run; None if the plan job failed.
+        run, skipped, failed: partition keys.
+        problems: what went wrong, a sentence each.
+    """
+
+    invocation: str
+    seconds: float = 0.0
+    plan: CompiledPlan | None = None
+    run: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callable[[str], object]) -> Launch:
+    """Execute real Dagster runs of the set's jobs, one after the other.
+
+    A partition that fails does not keep the others, nor manifest and audit, from being made.
+
+    Args:
+        spec: the set.
+        document: the file that describes it.
+        report: how progress is shown.
+        say: where sentences for the user go.
+    """
+    began = time.monotonic()
+    done = Launch(invocation=uuid.uuid4().hex)
+    names = SetNames(spec.name)
+    definitions = build_image_set(spec, document.parent, document)
+    with instance_for(document) as instance, progress_through(report):
+        runner = _Runner(definitions, instance, spec.name, done)
+        if not runner.execute(names.plan_job, {}):
+            done.seconds = time.monotonic() - began
+            return done
+        stage = Stage(spec, document.parent, document, run=done.invocation, invocation=done.invocation)
+        compiled = stage.store.plans.current()
+        if compiled is None:
+            raise RuntimeError("the plan job succeeded, but left no plan")
+        done.plan = compiled
+        active = _active_partitions(instance, spec.name)
+        for key in active:
+            say(f"partition {key} is being run elsewhere; leaving it to that run")
+        keys = todo(stage.store, compiled, active=active, give_up=False)
+        done.skipped = [key for key in compiled.document.keys if key not in keys]
+        for place, key in enumerate(keys, start=1):
+            say(f"partition {place} of {len(keys)}: {key}")
+            tags = {PLAN_TAG: compiled.document.id}
+            (done.run if runner.execute(names.subtree_job, tags, key) else done.failed).append(key)
+        _adopt_the_rest(instance, stage, compiled, names)
+        runner.execute(names.finish_job, {PLAN_TAG: compiled.document.id})
+    done.seconds = time.monotonic() - began
+    return done
+
+
+def instance_for(document: Path) -> dg.DagsterInstance:
+    """$DAGSTER_HOME's instance, or one under `.hierflow/` beside the document."""
+    if not os.environ.get("DAGSTER_HOME"):
+        home = document.parent / ".hierflow"
+        home.mkdir(exist_ok=True)
+        settings = home / "dagster.yaml"
+        if not settings.exists():
+            settings.write_text("telemetry:\n  enabled: false\n", "utf-8")
+        os.environ["DAGSTER_HOME"] = str(home)
+    return dg.DagsterInstance.get()
+
+
+@dataclass
+class _Runner:
+    """Executes the set's jobs in this process, with the tags all runs of one command carry."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    name: str
+    done: Launch
+
+    def execute(self, job: str, tags: Mapping[str, str], partition: str | None = None) -> bool:
+        """Run a job; whether it succeeded. What failed is noted in the launch."""
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            raise_on_error=False,
+            run_config=_QUIET,
+            tags={
+                SET_TAG: self.name,
+                INVOCATION_TAG: self.done.invocation,
+                PROCESS_TAG: process_tag(),
+                **tags,
+            },
+        )
+        if not result.success:
+            self.done.problems.append(_why(result, partition or job))
+        return bool(result.success)
+
+
+def _why(result: Any, what: str) -> str:
+    """The innermost reason a run failed, in one line."""
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error:
+            error = event.step_failure_data.error
+            while error.cause:
+                error = error.cause
+            reason = event.step_failure_data.user_failure_data
+            text = (reason.description if reason and reason.description else None) or error.message
+            return f"{what}: {' '.join(str(text).split())}"
+    return f"{what}: the run failed before its first step"
+
+
+def _active_partitions(instance: dg.DagsterInstance, name: str) -> set[str]:
+    """The partitions that other runs of the set are working on; runs whose process has died are marked failed."""
+    active = set()
+    for run in instance.get_runs(dg.RunsFilter(tags={SET_TAG: name}, statuses=list(RUNNING))):
+        if _is_dead(run.tags.get(PROCESS_TAG)):
+            instance.report_run_failed(run, message="The process that executed this run has died.")
+        elif key := run.tags.get("dagster/partition"):
+            active.add(key)
+    return active
+
+
+def _is_dead(process: str | None) -> bool:
+    """Whether a process tag names a process of this machine that is gone; unknown processes count as alive."""
+    if not process:
+        return False
+    node, _, pid = process.rpartition(":")
+    if node != os.uname().nodename:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _adopt_the_rest(instance: dg.DagsterInstance, stage: Stage, compiled: CompiledPlan, names: SetNames) -> None:
+    """Report partitions that the store holds and the instance has never heard of, at a cost of 0 evaluations."""
+    versions: dict[str, dict[str, str]] = {asset: {} for asset in ASSETS}
+    for partition in compiled.document.partitions:
+        record = stage.store.records.load(partition.slice)
+        if record is not None and record.complete:
+            for asset, version in partition_versions(record).items():
+                versions[asset][partition.key] = version
+    for asset, found in versions.items():
+        adopt(instance, names.key(asset), found, {"evaluations_executed": 0, "adopted": True})
