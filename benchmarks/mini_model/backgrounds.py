@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ OVERSAMPLING: Final = 3
 CANVAS_SIZE: Final = PICTURE_SIZE * OVERSAMPLING
 POOL_SIZE: Final = 120
 
-Pixels = NDArray[Any]
+Pixels = NDArray[np.float32]
 Color = tuple[float, float, float]
 
 _Y, _X = (axis.astype(np.float32) / CANVAS_SIZE for axis in np.mgrid[0:CANVAS_SIZE, 0:CANVAS_SIZE])
@@ -25,7 +25,7 @@ def average_down(canvas: NDArray[np.generic], factor: int = OVERSAMPLING) -> Pix
     """Average square blocks of `factor` pixels a side; trailing channels are kept."""
     rows, columns, *channels = canvas.shape
     blocks = canvas.reshape(rows // factor, factor, columns // factor, factor, *channels)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(blocks.mean(axis=(1, 3)), np.float32)
 
 
 def _fill(color: Color) -> Pixels:
@@ -38,7 +38,7 @@ def _split(horizon: float, above: Color, below: Color) -> Pixels:
 
 def _gradient(top: Color, bottom: Color) -> Pixels:
     depth = _Y[..., None]
-    return (1 - depth) * np.array(top, np.float32) + depth * np.array(bottom, np.float32)
+    return np.asarray((1 - depth) * np.array(top, np.float32) + depth * np.array(bottom, np.float32), np.float32)
 
 
 def _as_drawing(canvas: Pixels) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -54,7 +54,7 @@ def _studio(rng: np.random.Generator) -> Pixels:
     horizon = _horizon(rng)
     floor_shade = (horizon < _Y) * 8 * (1 - (_Y - horizon))
     vignette = ((_X - 0.5) ** 2 + (_Y - 0.5) ** 2) * 24
-    return _fill((238, 239, 242)) - (floor_shade + vignette)[..., None]
+    return np.asarray(_fill((238, 239, 242)) - (floor_shade + vignette)[..., None], np.float32)
 
 
 def _table(rng: np.random.Generator) -> Pixels:
@@ -74,7 +74,9 @@ def _table(rng: np.random.Generator) -> Pixels:
 def _grass(rng: np.random.Generator) -> Pixels:
     horizon, phase = _horizon(rng), rng.uniform(0, 6)
     blades = np.sin(_X * 150 + np.sin(_Y * 40 + phase) * 3) * np.sin(_Y * 90 + phase) * 22
-    return _split(horizon, (190, 224, 240), (92, 168, 62)) + ((horizon <= _Y) * blades)[..., None]
+    return np.asarray(
+        _split(horizon, (190, 224, 240), (92, 168, 62)) + ((horizon <= _Y) * blades)[..., None], np.float32
+    )
 
 
 def _beach(rng: np.random.Generator) -> Pixels:
@@ -85,7 +87,7 @@ def _beach(rng: np.random.Generator) -> Pixels:
     canvas[foam] = (248, 250, 250)
     side = CANVAS_SIZE // 3
     grains = rng.standard_normal((side, side)).astype(np.float32).repeat(3, 0).repeat(3, 1) * 7
-    return canvas + ((horizon + 0.03 <= _Y) * grains)[..., None]
+    return np.asarray(canvas + ((horizon + 0.03 <= _Y) * grains)[..., None], np.float32)
 
 
 def _night(rng: np.random.Generator) -> Pixels:

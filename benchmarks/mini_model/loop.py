@@ -121,7 +121,8 @@ class Trainer:
                 self.save_checkpoint()
         self.save_checkpoint()
         with torch.no_grad():
-            torch._foreach_copy_(self.parameters, self.average)
+            for parameter, average in zip(self.parameters, self.average, strict=True):
+                parameter.copy_(average)
 
     def _train_step(self, loss: Loss) -> float:
         settings = self.settings
@@ -146,7 +147,8 @@ class Trainer:
         limit = self.settings.ema_decay
         # A young average must follow quickly, or it would remember the random start.
         decay = 0.0 if limit is None else min(limit, (self.step + 1) / (self.step + 20))
-        torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
+        for average, parameter in zip(self.average, self.parameters, strict=True):
+            average.lerp_(parameter, 1 - decay)
 
     def save_checkpoint(self) -> None:
         """Write parameters, buffers, average and optimizer; a crash in between leaves the previous state intact."""

@@ -159,4 +159,5 @@ def use_plain_attention(module: nn.Module) -> None:
 def zero_image_embedding(image_encoder: CLIPVisionModelWithProjection) -> torch.Tensor:
     """Return the embedding of an all-zero picture (1, 128): Kandinsky's stand-in for "no condition"."""
     with torch.no_grad():
-        return image_encoder(pixel_values=torch.zeros(1, 3, PICTURE_SIZE, PICTURE_SIZE)).image_embeds
+        embedding: torch.Tensor = image_encoder(torch.zeros(1, 3, PICTURE_SIZE, PICTURE_SIZE)).image_embeds
+    return embedding

@@ -126,7 +126,7 @@ def _shade(painted: Pixels, placement: Placement, color: str) -> Pixels:
     shade = 1.1 - 0.3 * np.clip((across * 0.8 + down * 0.5 + 0.7) / 1.6, 0, 1)
     glint = np.exp(-(((across + 0.32) / 0.22) ** 2 + ((down + 0.35) / 0.3) ** 2))
     # A white product would lose its pattern under the full highlight.
-    return painted * shade[..., None] + (glint * (20 if color == "white" else 70))[..., None]
+    return np.asarray(painted * shade[..., None] + (glint * (20 if color == "white" else 70))[..., None], np.float32)
 
 
 def _edges(regions: NDArray[np.integer]) -> Pixels:

@@ -34,12 +34,14 @@ class Scene:
 
     def over(self, base: Pixels) -> Pixels:
         """Lay the product over a base picture."""
-        return base * (1 - self.coverage[..., None]) + self.product
+        return np.asarray(base * (1 - self.coverage[..., None]) + self.product, np.float32)
 
 
 def _smooth_noise(rng: np.random.Generator, cells: int, strength: float) -> Pixels:
     coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
-    return np.asarray(coarse.resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)) * strength
+    return np.asarray(
+        np.asarray(coarse.resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)) * strength, np.float32
+    )
 
 
 def _as_bytes(picture: Pixels) -> NDArray[np.uint8]:
@@ -53,7 +55,9 @@ def _photo(scene: Scene, rng: np.random.Generator) -> Pixels:
     middle = PICTURE_SIZE / 2
     vignette = 1 - 0.1 * ((_X - middle) ** 2 + (_Y - middle) ** 2) / (2 * middle**2)
     picture = scene.over(scene.background * (1 - shadow[..., None])) * vignette[..., None]
-    return picture + rng.standard_normal((PICTURE_SIZE, PICTURE_SIZE, 1)).astype(np.float32) * 2.0
+    return np.asarray(
+        picture + rng.standard_normal((PICTURE_SIZE, PICTURE_SIZE, 1)).astype(np.float32) * 2.0, np.float32
+    )
 
 
 def _flat(scene: Scene, rng: np.random.Generator) -> Pixels:
@@ -72,7 +76,7 @@ def _line(scene: Scene, rng: np.random.Generator) -> Pixels:
     coverage = scene.coverage[..., None]
     tinted = base * (1 - coverage) + scene.product * 0.68 + coverage * _PAPER * 0.32
     ink = np.clip(scene.outline * 1.5, 0, 1)[..., None] * 0.9
-    return tinted * (1 - ink) + 18 * ink
+    return np.asarray(tinted * (1 - ink) + 18 * ink, np.float32)
 
 
 def _watercolor(scene: Scene, rng: np.random.Generator) -> Pixels:
@@ -85,7 +89,7 @@ def _watercolor(scene: Scene, rng: np.random.Generator) -> Pixels:
     picture = picture * (1 + _smooth_noise(rng, 8, 0.1))[..., None] + 18
     to_border = np.minimum(np.minimum(_X, last - _X), np.minimum(_Y, last - _Y)) + _smooth_noise(rng, 8, 1.4)
     painted = np.clip((to_border - 2.5) / 3, 0, 1)[..., None]
-    return picture * painted + _WATERCOLOR_PAPER * (1 - painted)
+    return np.asarray(picture * painted + _WATERCOLOR_PAPER * (1 - painted), np.float32)
 
 
 def _pixel(scene: Scene, rng: np.random.Generator) -> Pixels:
@@ -101,7 +105,7 @@ def _pixel(scene: Scene, rng: np.random.Generator) -> Pixels:
     rim[:, 1:] |= inside[:, :-1]
     rim[:, :-1] |= inside[:, 1:]
     picture[rim & ~inside] = _OUTLINE
-    return picture.repeat(2, 0).repeat(2, 1)
+    return np.asarray(picture.repeat(2, 0).repeat(2, 1), np.float32)
 
 
 _PAINTERS: Final[dict[str, Callable[[Scene, np.random.Generator], Pixels]]] = {

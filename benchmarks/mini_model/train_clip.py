@@ -71,7 +71,8 @@ def attribute_loss(logits: list[Tensor], attributes: Tensor, mentioned: Tensor) 
 
 def length_loss(embeddings: Tensor) -> Tensor:
     """Return how far the embeddings are from unit variance a dimension."""
-    return ((embeddings.norm(dim=-1) - math.sqrt(EMBEDDING_SIZE)) ** 2).mean()
+    excess: Tensor = embeddings.norm(dim=-1) - math.sqrt(EMBEDDING_SIZE)
+    return (excess**2).mean()
 
 
 def clip_loss(

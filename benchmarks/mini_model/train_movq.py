@@ -47,7 +47,8 @@ def movq_loss(movq: VQModel, pictures: PictureSet, batch: int, rng: np.random.Ge
     rebuilt = movq.decode(noisy, force_not_quantize=True).sample
     error = images - rebuilt
     likeness = error.abs().mean() + 2 * (error**2).mean() + 0.5 * gradient_difference(images, rebuilt)
-    return likeness + LATENT_WEIGHT * latent_penalty(latents)
+    loss: Tensor = likeness + LATENT_WEIGHT * latent_penalty(latents)
+    return loss
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -90,7 +90,8 @@ class NoiseLoss:
             added_cond_kwargs={"image_embeds": self.conditions.draw(rows, rng)},
         ).sample[:, :LATENT_CHANNELS]
         errors = ((predicted - noise) ** 2).mean(dim=(1, 2, 3))
-        return (errors * self.weights[timesteps]).mean()
+        loss: Tensor = (errors * self.weights[timesteps]).mean()
+        return loss
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,7 +1,5 @@
 """The assets of the plan: prompts, embeddings, tree, and the steps above the partition cut."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The assets at the end: the image set (manifest and gallery) and the audit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The assets of one partition: latents, images and scores, from one op, so that a model loads once a process."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterator
 from typing import Any

@@ -79,7 +79,7 @@ def look_ahead(stage: Stage) -> Outlook:
         sizes=sizes,
         to_run=keys,
         evaluations=evaluations,
-        estimate=pace and estimate(pace, compiled.document.planned, len(prompts), len(sizes)),
+        estimate=estimate(pace, compiled.document.planned, len(prompts), len(sizes)) if pace else None,
         warnings=stage.adapter.warnings(prompts.distinct),
     )
 
