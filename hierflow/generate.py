@@ -12,7 +12,7 @@ from hierflow.errors import RunError
 from hierflow.progress import OpenProgress, Silent, to_stderr
 from hierflow.prompts import PromptSource, load_prompts
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
-from hierflow.stages.auditing import Audit, audit
+from hierflow.stages.auditing import Audit, write_audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.image_set import assemble
@@ -107,7 +107,7 @@ def _generated(stage: Stage) -> Generation:
     for key in keys:
         make_partition(stage, compiled, prompts, key)
     assembled = assemble(stage, compiled, prompts)
-    account = audit(stage, compiled, assembled.rows)
+    account, _ = write_audit(stage, compiled, assembled.rows)
     failed = [row for row in assembled.rows if row.status != "current"]
     if failed:
         raise RunError(f"{len(failed)} images could not be made; the prompt {failed[0].prompt!r}: {failed[0].error}")

@@ -47,7 +47,7 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
         ("time", duration(summary["seconds"])),
         ("gallery", str(summary["gallery"])),
         ("manifest", str(summary["manifest"])),
-        ("audit", str(summary["manifest"]).replace("manifest.parquet", "audit.json")),
+        ("audit", str(summary["audit"])),
     ]
     return _table(summary["name"], rows) + "".join(f"\nfailed: {problem}" for problem in problems)
 

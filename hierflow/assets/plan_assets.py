@@ -1,5 +1,6 @@
 """The assets of the plan: prompts, embeddings, tree, and the steps above the partition cut."""
 
+import warnings
 from typing import Any
 
 import dagster as dg
@@ -22,18 +23,19 @@ def prompt_source(served: ServedSet) -> dg.SourceAsset:
     """What the user edits: a file, a table, or the document itself."""
     names, spec = SetNames(served.spec.name), served.spec
 
-    @dg.observable_source_asset(
-        key=names.key("prompt_source"),
-        group_name=spec.name,
-        description="The prompts as the user keeps them: a file, a table, or the document's own text or template.",
-    )
-    def prompt_source() -> dg.DataVersion:
+    def observe() -> dg.DataVersion:
         path = spec.prompts.file or spec.prompts.table
         if path:
             return dg.DataVersion(bytes_digest((served.base / path).read_bytes()))
         return dg.DataVersion(digest(spec.prompts.model_dump()))
 
-    return prompt_source
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # no other kind of asset is observed rather than made
+        return dg.observable_source_asset(
+            key=names.key("prompt_source"),
+            group_name=spec.name,
+            description="The prompts as the user keeps them: a file, a table, or the document's text or template.",
+        )(observe)
 
 
 def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:

@@ -9,7 +9,7 @@ from hierflow.assets.names import INVOCATION_TAG, SetNames
 from hierflow.assets.run_stage import plan_of, stage_of
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
-from hierflow.stages.auditing import audit
+from hierflow.stages.auditing import AUDIT, write_audit
 from hierflow.stages.image_set import assemble, assembled
 
 _BOOKS = (
@@ -63,7 +63,8 @@ def report_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
         stage = stage_of(context, *served.parts)
         compiled = plan_of(context, stage)
         rows = assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts)).rows
-        account = audit(stage, compiled, rows, whole_plan=INVOCATION_TAG not in context.run.tags)
+        this_run, all_runs = write_audit(stage, compiled, rows)
+        account = this_run if INVOCATION_TAG in context.run.tags else all_runs
         books = account.books
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest(account.as_json()["books"], compiled.document.id)),
@@ -73,7 +74,7 @@ def report_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
                 "executed_ever": account.executed_ever,
                 "padding_share": account.padding_share,
                 "seconds": sum(account.seconds.values()) - account.seconds.get("startup", 0.0),
-                "audit": dg.MetadataValue.path(account.path),
+                "audit": dg.MetadataValue.path(stage.store.files.url(AUDIT)),
             },
             check_results=[
                 dg.AssetCheckResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hierflow.errors import InputError
@@ -46,13 +47,19 @@ def make_scheduler(name: str, config: dict[str, Any], steps: int) -> Any:
 def scheduler_identity(scheduler: Any) -> dict[str, Any]:
     """What decides a sampler's arithmetic: class, configuration and timesteps, as JSON."""
     config = {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
     return {
         "class": type(scheduler).__name__,
-        "config": {key: value for key, value in plain.items() if _is_json(value)},
+        "config": {key: _plain(value) for key, value in config.items() if _is_plain(value)},
         "timesteps": [float(step) for step in scheduler.timesteps],
     }
 
 
-def _is_json(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str, list, dict))
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can say it, which knows no infinity (the default of DPM++'s `lambda_min_clipped`)."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hierflow.audit.books import Books, State, keep_books
@@ -30,7 +30,6 @@ class Audit:
         prior_evaluations: sampler steps of the prior in this invocation.
         network_rows, network_calls, padding_rows: what the network saw in this invocation.
         runs: the entries of this invocation, shortest form.
-        path: where the audit lies.
     """
 
     books: Books
@@ -42,7 +41,6 @@ class Audit:
     network_calls: int
     padding_rows: int
     runs: list[dict[str, Any]]
-    path: str = field(default="")
 
     @property
     def padding_share(self) -> float:
@@ -57,27 +55,30 @@ class Audit:
 
 
 def audit(
-    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, whole_plan: bool = False, write: bool = True
+    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, whole_plan: bool = False
 ) -> Audit:
-    """Keep the books and store them beside the set.
+    """Keep the books.
 
     Args:
         stage: whose invocation is audited.
         compiled: the plan.
         rows: the images as they are.
         whole_plan: audit every run that worked on this plan, whoever launched it, instead of one invocation.
-        write: store the audit.
+            Embeddings are made before there is a plan: those of all plans count.
     """
     entries = stage.store.ledger.entries()
-    document = compiled.document
 
     def is_own(entry: Entry) -> bool:
-        return entry.plan == document.id if whole_plan else entry.invocation == stage.invocation
+        if whole_plan:
+            return entry.plan == compiled.document.id or entry.stage == "embeddings"
+        return entry.invocation == stage.invocation
 
-    books = keep_books(document.standard, _planned(compiled), entries, is_own, unmade=_unmade(compiled, rows))
+    books = keep_books(
+        compiled.document.standard, _planned(compiled), entries, is_own, unmade=_unmade(compiled, rows)
+    )
     own = [entry for entry in entries if is_own(entry)]
     seconds = {name: round(sum(entry.seconds.get(name, 0.0) for entry in own), 3) for name in _names(own)}
-    account = Audit(
+    return Audit(
         books=books,
         executed_ever=sum(entry.evaluations for entry in entries),
         seconds=seconds,
@@ -87,12 +88,22 @@ def audit(
         network_calls=sum(entry.network_calls for entry in own),
         padding_rows=sum(entry.padding_rows for entry in own),
         runs=[_short(entry) for entry in own],
-        path=stage.store.files.url(AUDIT),
     )
-    if write:
-        text = json.dumps(account.as_json(), indent=1, ensure_ascii=False)
-        stage.store.files.write(AUDIT, text.encode(), durable=True)
-    return account
+
+
+def write_audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) -> tuple[Audit, Audit]:
+    """Store the account beside the set: of this invocation, and of all runs of the plan. Returns both."""
+    this_run = audit(stage, compiled, rows)
+    all_runs = audit(stage, compiled, rows, whole_plan=True)
+    account = {
+        "set": stage.spec.name,
+        "plan": compiled.document.id,
+        "this_run": this_run.as_json(),
+        "all_runs_of_this_plan": all_runs.as_json(),
+    }
+    text = json.dumps(account, indent=1, ensure_ascii=False)
+    stage.store.files.write(AUDIT, text.encode(), durable=True)
+    return this_run, all_runs
 
 
 def measured_pace(entries: Sequence[Entry]) -> Pace | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hierflow.errors import InputError
-from hierflow.stages.auditing import Audit, audit
+from hierflow.stages.auditing import AUDIT, Audit, audit
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import AssembledSet, assembled
 from hierflow.stages.todo import todo
@@ -31,7 +31,7 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
     compiled = done.plan
     made = _assembled(stage, compiled)
     own = Stage(stage.spec, stage.base, stage.document, run=done.invocation, invocation=done.invocation)
-    books = audit(own, compiled, made.rows, write=False).books
+    books = audit(own, compiled, made.rows).books
     return {
         "name": stage.spec.name,
         "prompts": len({row.prompt_id for row in made.rows}),
@@ -50,6 +50,7 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         "seconds": round(done.seconds, 3),
         "manifest": made.manifest,
         "gallery": made.gallery,
+        "audit": stage.store.files.url(AUDIT),
     }
 
 
@@ -87,7 +88,7 @@ def audit_of(stage: Stage) -> Audit:
         InputError: the set has never been run.
     """
     compiled = _current(stage)
-    return audit(stage, compiled, _assembled(stage, compiled).rows, whole_plan=True, write=False)
+    return audit(stage, compiled, _assembled(stage, compiled).rows, whole_plan=True)
 
 
 def _current(stage: Stage) -> CompiledPlan:
@@ -116,5 +117,6 @@ def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
         "seconds": round(done.seconds, 3),
         "manifest": None,
         "gallery": None,
+        "audit": None,
         "error": "; ".join(done.problems),
     }
