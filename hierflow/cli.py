@@ -38,18 +38,23 @@ def _command(function: Callable[..., int]) -> Callable[..., None]:
         try:
             code = function(spec, as_json)
         except InputError as error:
-            click.echo(f"hierflow: {error}", err=True)
-            if as_json:
-                click.echo(json.dumps({"error": str(error)}))
-            code = WRONG_INPUT
+            code = _refused(error.located(spec), as_json, WRONG_INPUT)
         except HierflowError as error:
-            click.echo(f"hierflow: {error}", err=True)
+            code = _refused(error, as_json, FAILED)
+        except Exception as error:  # a fault of hierflow's own: whoever reads stdout still gets an object
             if as_json:
-                click.echo(json.dumps({"error": str(error)}))
-            code = FAILED
+                click.echo(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+            raise
         sys.exit(code)
 
     return command
+
+
+def _refused(error: HierflowError, as_json: bool, code: int) -> int:
+    click.echo(f"hierflow: {error}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+    return code
 
 
 @_command
@@ -72,6 +77,7 @@ def run(spec: Path, as_json: bool) -> int:
     from hierflow.stages.summary import summarise
 
     stage = _stage(spec)
+    stage.store.claim()  # whether a folder can really be made, only making it tells
     done = launch(stage.spec, spec.resolve(), to_stderr, _say)
     summary = summarise(stage, done)
     _print(summary, describe_run(summary, done.problems), as_json)
@@ -117,10 +123,7 @@ def _stage(spec: Path) -> Any:
         progress=to_stderr,
         say=_say,
     )
-    try:
-        check_input(stage)
-    except InputError as error:
-        raise error.located(spec) from error
+    check_input(stage)
     return stage
 
 

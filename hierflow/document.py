@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from hierflow.errors import InputError
 from hierflow.spec import NAME_PATTERN, ImageSetSpec
 
 COMPONENT = "hierflow.ImageSet"
+_KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
+"""What Dagster reads at the top of a component's document."""
 Model = TypeVar("Model", bound=BaseModel)
 
 _PROBLEMS = {
@@ -65,9 +68,17 @@ def load_document(path: Path) -> ImageSetSpec:
                 value=str(document.get("type")),
                 remedy=f"write `type: {COMPONENT}`",
             )
+        _check_keys(document)
         return validated(ImageSetSpec, document.get("attributes") or {}, "")
     except InputError as error:
         raise error.located(path) from error
+
+
+def _check_keys(document: dict[Any, Any]) -> None:
+    """A misspelt `attributes` would otherwise be taken for a document without any."""
+    for key in document:
+        if key not in _KEYS:
+            raise InputError("is not a field", field=str(key), remedy=_nearest(str(key), _KEYS))
 
 
 def validated(model: type[Model], fields: Any, where: str) -> Model:
@@ -84,7 +95,7 @@ def validated(model: type[Model], fields: Any, where: str) -> Model:
 
 def _sentence(model: type[BaseModel], fault: Any, where: str) -> InputError:
     path = [str(part) for part in fault["loc"]]
-    field = ".".join([part for part in (where,) if part] + path)
+    field = ".".join([part for part in (where,) if part] + path) or "attributes"
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
         return InputError("is not a field", field=field, remedy=_known_fields(model, path))
@@ -122,8 +133,11 @@ def _remedy(model: type[BaseModel], path: list[str]) -> str:
 
 def _known_fields(model: type[BaseModel], path: list[str]) -> str:
     section = _section(model, path[:-1])
-    names = list(section.model_fields) if section else []
-    close = difflib.get_close_matches(path[-1], names, n=1)
+    return _nearest(path[-1], list(section.model_fields) if section else [])
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]}" if close else f"the fields here are {', '.join(names)}"
 
 

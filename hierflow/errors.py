@@ -38,6 +38,9 @@ class InputError(HierflowError, ValueError):
         self.problem, self.file, self.field, self.value, self.remedy = problem, file, field, value, remedy
         super().__init__(self._sentence())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (self.problem, self.file, self.field, self.value, self.remedy)
+
     def located(self, file: str | Path) -> InputError:
         """The same error, placed in `file` unless it names a file already."""
         return InputError(
@@ -53,6 +56,12 @@ class InputError(HierflowError, ValueError):
 
 class RunError(HierflowError):
     """A run failed after it had started; what was finished before is kept."""
+
+
+def _rebuilt(
+    problem: str, file: str | Path | None, field: str | None, value: object, remedy: str | None
+) -> InputError:
+    return InputError(problem, file=file, field=field, value=value, remedy=remedy)
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hierflow.assets.events import RUNNING, adopt
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG, SetNames
 from hierflow.assets.run_stage import process_tag, progress_through
 from hierflow.assets.subtree_assets import ASSETS, partition_versions
+from hierflow.errors import InputError
 from hierflow.progress import OpenProgress
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
@@ -63,6 +65,7 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
     names = SetNames(spec.name)
     definitions = build_image_set(spec, document.parent, document)
     with instance_for(document) as instance, progress_through(report):
+        Stage(spec, document.parent, document, run="", invocation="").store.claim()
         runner = _Runner(definitions, instance, spec.name, done)
         if not runner.execute(names.plan_job, {}):
             done.seconds = time.monotonic() - began
@@ -87,16 +90,49 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
     return done
 
 
-def instance_for(document: Path) -> dg.DagsterInstance:
-    """$DAGSTER_HOME's instance, or one under `.hierflow/` beside the document."""
-    if not os.environ.get("DAGSTER_HOME"):
-        home = document.parent / ".hierflow"
+@contextmanager
+def instance_for(document: Path) -> Iterator[dg.DagsterInstance]:
+    """$DAGSTER_HOME's instance, or one under `.hierflow/` beside the document; the environment is left as it was.
+
+    Raises:
+        InputError: $DAGSTER_HOME is not the absolute path of a folder, or `.hierflow/` cannot be made.
+    """
+    given = os.environ.get("DAGSTER_HOME")
+    home = _given_home(given) if given else _home_beside(document)
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    finally:
+        if given is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = given
+
+
+def _given_home(written: str) -> Path:
+    home = Path(written).expanduser()
+    if home.is_absolute() and home.is_dir():
+        return home
+    raise InputError(
+        "is not the absolute path of a folder", file="$DAGSTER_HOME", value=written, remedy="make it one, or unset it"
+    )
+
+
+def _home_beside(document: Path) -> Path:
+    home = document.parent / ".hierflow"
+    settings = home / "dagster.yaml"
+    try:
         home.mkdir(exist_ok=True)
-        settings = home / "dagster.yaml"
         if not settings.exists():
             settings.write_text("telemetry:\n  enabled: false\n", "utf-8")
-        os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    except OSError as error:
+        raise InputError(
+            f"cannot be made ({error.strerror}), and Dagster needs a place for its records",
+            file=home,
+            remedy="set $DAGSTER_HOME to a folder that can be written to",
+        ) from error
+    return home
 
 
 @dataclass

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hierflow.models.adapter import Adapter
-from hierflow.models.batches import in_batches
+from hierflow.models.batches import Batches
 from hierflow.models.meter import Meter
-from hierflow.models.runtime import FREE_BATCH
 
 if TYPE_CHECKING:
     import torch
@@ -21,14 +20,13 @@ class BatchedPrediction:
 
     Attributes:
         meter: the hook on the network.
+        batches: how rows are divided; batches shrink whenever memory runs out.
         padding_rows: network rows spent on padding and on attempts that ran out of memory, guidance included.
-        batch: the present batch size; halved whenever memory runs out.
     """
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._fixed = adapter.runtime.fixed_batch
-        self.batch = self._fixed or FREE_BATCH
+        self.batches = Batches(adapter.runtime)
         self.padding_rows = 0
         self.meter = Meter()
 
@@ -41,23 +39,22 @@ class BatchedPrediction:
         """The guided model output (B, ...) at timestep number `index` for latents (B, ...)."""
         import torch
 
-        outputs, start = [], 0
-        while start < len(latents):
-            rows, live = next(in_batches(len(latents) - start, self.batch, padded=self._fixed is not None))
-            at = [start + row for row in rows]
+        outputs: list[torch.Tensor] = []
+        done = 0
+        while done < len(latents):
+            rows, live = next(self.batches.of(len(latents) - done))
+            at = [done + row for row in rows]
             seen = self.meter.rows
             try:
-                output = self._adapter.predict(
-                    latents[at], index, {name: mean[at] for name, mean in conditioning.items()}
-                )
+                means = {name: mean[at] for name, mean in conditioning.items()}
+                output = self._adapter.predict(latents[at], index, means)
             except torch.OutOfMemoryError:
-                if self._fixed is not None or self.batch == 1:
+                if not self.batches.halve():
                     raise
-                self.batch //= 2
                 self.padding_rows += self.meter.rows - seen  # the failed attempt was no evaluation either
                 torch.cuda.empty_cache()
                 continue
             outputs.append(output[:live])
             self.padding_rows += (len(rows) - live) * self._adapter.rows_per_evaluation
-            start += live
+            done += live
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

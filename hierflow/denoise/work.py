@@ -60,8 +60,7 @@ def plan_work(
     for image_index, ids in enumerate(compiled.ids):
         planner = _Planner(compiled, ids, image_index, has, load, checkpoint_every, stretches)
         for segment in terminals:
-            if not has(ids.end(int(segment))):
-                planner.reach(int(segment))
+            planner.reach(int(segment))
     return stretches
 
 

@@ -4,16 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hierflow.models.runtime import Runtime
 
-def in_batches(rows: int, size: int, *, padded: bool) -> Iterator[tuple[list[int], int]]:
-    """The row numbers of every batch, and how many of them are live.
+Batch = tuple[list[int], int]
+"""The row numbers of a batch, and how many of them are live; the rest is padding."""
 
-    Args:
-        rows: how many rows there are.
-        size: rows a batch, at least 1.
-        padded: repeat the last row until the batch is full; else the last batch may be smaller.
+
+class Batches:
+    """How one device likes its batches.
+
+    Where bits are promised every batch has one size, padded. Elsewhere rows are divided into as few batches as fit
+    and as even ones as can be: on a CPU, every new shape costs a call its kernels' set-up, and even batches of
+    limited size have few shapes.
+
+    Attributes:
+        largest: the present limit; :meth:`halve` lowers it.
     """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._fixed = runtime.fixed_batch
+        self.largest = runtime.largest_batch
+
+    def of(self, rows: int) -> Iterator[Batch]:
+        """The batches of `rows` rows, at least one."""
+        if self._fixed is not None:
+            yield from padded_batches(rows, self._fixed)
+            return
+        count = -(-rows // self.largest)
+        for place in range(count):
+            start, stop = place * rows // count, (place + 1) * rows // count
+            yield list(range(start, stop)), stop - start
+
+    def halve(self) -> bool:
+        """Make batches half as large, since memory ran out; whether that is possible."""
+        if self._fixed is not None or self.largest == 1:
+            return False
+        self.largest //= 2
+        return True
+
+
+def padded_batches(rows: int, size: int) -> Iterator[Batch]:
+    """Batches of exactly `size` rows; the last repeats its last row until it is full."""
     for start in range(0, rows, size):
         live = min(size, rows - start)
         batch = list(range(start, start + live))
-        yield (batch + [batch[-1]] * (size - live) if padded else batch), live
+        yield batch + [batch[-1]] * (size - live), live

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hierflow.hashing import digest, seed_from
 from hierflow.models.adapter import Conditioning, Tensors
-from hierflow.models.batches import in_batches
+from hierflow.models.batches import padded_batches
 from hierflow.models.quiet import quiet_loading
 from hierflow.models.runtime import FIXED_BATCH, Runtime
 from hierflow.models.schedulers import make_scheduler, scheduler_identity
@@ -89,7 +89,7 @@ class Kandinsky22:
 
         positive, negative = [], []
         self._prior.to(self.runtime.device)
-        for rows, live in in_batches(len(texts), FIXED_BATCH, padded=True):
+        for rows, live in padded_batches(len(texts), FIXED_BATCH):
             output = self._prior(
                 [texts[row] for row in rows],
                 num_inference_steps=self.spec.prior_steps,
@@ -136,7 +136,7 @@ class Kandinsky22:
 
         images = []
         nothing = torch.zeros(FIXED_BATCH, 1, device=self.runtime.device, dtype=self.runtime.torch_dtype)
-        for rows, live in in_batches(len(latents), FIXED_BATCH, padded=True):
+        for rows, live in padded_batches(len(latents), FIXED_BATCH):
             batch = latents[rows].to(self.runtime.device, self.runtime.torch_dtype)
             pixels = self._tapped.decode(
                 "np", **self._call, latents=batch, image_embeds=nothing, negative_image_embeds=nothing
@@ -164,6 +164,11 @@ class Kandinsky22:
         """Identity of the encoders that score."""
         parts = ("image_encoder", "image_processor", "text_encoder", "tokenizer")
         return digest("hierflow clip similarity 1", self.source.prior.fingerprint(*parts), self.runtime.dtype)
+
+    def plain_decoder(self) -> Any:
+        """The decoder pipeline itself, with this adapter's scheduler: what hierflow is measured against."""
+        self._decoder.scheduler = self.scheduler
+        return self._decoder
 
     @property
     def _call(self) -> dict[str, Any]:

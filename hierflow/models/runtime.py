@@ -17,7 +17,7 @@ FIXED_BATCH = 8
 """Rows the network always sees where bits are promised. Small frontiers are padded up to it, so a larger batch
 wastes more at the top of the tree, and a smaller one runs slower below; `make bench` measures both."""
 
-FREE_BATCH = 64
+LARGEST_BATCH = {"cpu": 20, "cuda": 64}
 """The largest batch the network sees where bits are not promised; halved when memory runs out."""
 
 
@@ -34,6 +34,11 @@ class Runtime:
     device: str
     dtype: str
     fixed_batch: int | None
+
+    @property
+    def largest_batch(self) -> int:
+        """The largest batch the network should see."""
+        return self.fixed_batch or LARGEST_BATCH["cpu" if self.device == "cpu" else "cuda"]
 
     @property
     def torch_dtype(self) -> torch.dtype:

@@ -33,10 +33,12 @@ def make_scheduler(name: str, config: dict[str, Any], steps: int) -> Any:
     class_name, settings = _CLASSES[name]
     shared = {key: value for key, value in config.items() if name == "ddpm" or key != "variance_type"}
     scheduler = getattr(diffusers, class_name).from_config({**shared, "_class_name": class_name}, **settings)
-    scheduler.set_timesteps(steps)
-    if len(scheduler.timesteps) != steps or len(set(scheduler.timesteps.tolist())) != steps:
+    trained = int(scheduler.config.num_train_timesteps)
+    if steps <= trained:
+        scheduler.set_timesteps(steps)
+    if steps > trained or len(scheduler.timesteps) != steps or len(set(scheduler.timesteps.tolist())) != steps:
         raise InputError(
-            f"is more than the {name} scheduler can take of this model ({len(set(scheduler.timesteps.tolist()))})",
+            f"is more than the {name} scheduler can take of this model, which was trained with {trained} timesteps",
             field="diffusion.steps",
             value=steps,
             remedy="take fewer steps",

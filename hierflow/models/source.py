@@ -15,6 +15,8 @@ from hierflow.spec import DiffusionSpec
 MINI = Path(__file__).parent / "mini" / "weights"
 FAMILIES = {"KandinskyV22Pipeline": "kandinsky22"}
 """The diffusers pipelines hierflow has an adapter for, and the adapter."""
+_DECODER_NETWORKS = ("movq", "unet")
+_PRIOR_NETWORKS = ("image_encoder", "prior", "text_encoder")
 _FILES = ["*.json", "*.txt", "*.safetensors", "**/*.json", "**/*.txt", "**/*.safetensors"]
 
 
@@ -95,8 +97,8 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
     folder = (base / spec.model).resolve()
     if folder.is_dir():
         decoder = folder / "decoder" if (folder / "decoder" / "model_index.json").is_file() else folder
-        prior = _local_prior(spec, base, folder)
-        return ModelSource(spec.model, _family(decoder, spec.model), Repository(decoder), prior)
+        family = _family(Repository(decoder), spec.model)
+        return _complete(ModelSource(spec.model, family, Repository(decoder), _local_prior(spec, base, folder)))
     if spec.model.count("/") != 1 or spec.model.startswith((".", "/", "~")):
         raise InputError(
             "is neither `mini`, nor a folder, nor a hub id",
@@ -105,13 +107,28 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
             remedy="give one of them (a hub id looks like `kandinsky-community/kandinsky-2-2-decoder`)",
         )
     decoder_repo = _from_hub(spec.model, spec.revision, "diffusion.model")
+    family = _family(decoder_repo, spec.model)
     prior_name = spec.prior or spec.model.replace("-decoder", "-prior")
-    return ModelSource(
-        spec.model,
-        _family(decoder_repo.folder, spec.model),
-        decoder_repo,
-        _from_hub(prior_name, None, "diffusion.prior"),
-    )
+    return _complete(ModelSource(spec.model, family, decoder_repo, _from_hub(prior_name, None, "diffusion.prior")))
+
+
+def _complete(source: ModelSource) -> ModelSource:
+    """`source`, if every network's weights are there as safetensors: pickled weights can run code and are never read.
+
+    Raises:
+        InputError: some are missing, or only there in another format.
+    """
+    for repository, networks in ((source.decoder, _DECODER_NETWORKS), (source.prior, _PRIOR_NETWORKS)):
+        for network in networks:
+            if not any((repository.folder / network).glob("*.safetensors")):
+                raise InputError(
+                    "holds no safetensors weights",
+                    file=repository.folder / network,
+                    field="diffusion.model",
+                    value=source.name,
+                    remedy="give a complete model, saved with safe_serialization=True (pickled weights are not read)",
+                )
+    return source
 
 
 def _local_prior(spec: DiffusionSpec, base: Path, folder: Path) -> Repository:
@@ -128,16 +145,15 @@ def _local_prior(spec: DiffusionSpec, base: Path, folder: Path) -> Repository:
     )
 
 
-def _family(folder: Path, name: str) -> str:
-    index = folder / "model_index.json"
-    if not index.is_file():
+def _family(repository: Repository, name: str) -> str:
+    if not (repository.folder / "model_index.json").is_file():
         raise InputError(
             "holds no model_index.json",
             field="diffusion.model",
             value=name,
             remedy="give a model in diffusers format, with `decoder` and `prior` folders or diffusion.prior set",
         )
-    pipeline = str(json.loads(index.read_text("utf-8")).get("_class_name"))
+    pipeline = str(repository.config("", "model_index.json").get("_class_name"))
     if pipeline not in FAMILIES:
         raise InputError(
             f"is a {pipeline}, for which there is no adapter",

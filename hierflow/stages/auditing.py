@@ -54,9 +54,7 @@ class Audit:
         return {**plain, "padding_share": self.padding_share}
 
 
-def audit(
-    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, whole_plan: bool = False
-) -> Audit:
+def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, whole_plan: bool = False) -> Audit:
     """Keep the books.
 
     Args:

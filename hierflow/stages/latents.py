@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
 from hierflow.plan.partitions import TRUNK
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.embeddings import stored_conditioning
-from hierflow.store.ledger import Entry
+from hierflow.store.ledger import Entry, OpenEntry
 from hierflow.store.plans import CompiledPlan
 
 if TYPE_CHECKING:
@@ -119,28 +120,26 @@ def _execute(
 ) -> Denoised:
     work = ledger_work(compiled, stretches)
     entry = stage.open_entry(kind, partition=key, plan=compiled.document.id, slice_=slice_, work=work)
-    watch = Stopwatch()
-    done = Denoised(
-        0, stretches, watch, lambda status, **fields: entry.close(status, seconds=watch.rounded(), **fields)
-    )
+    # Damaged states are listed now: once made again they are whole again.
+    booking = _Booking(entry, damaged=tuple(sorted(stage.store.states.damaged)))
+    done = Denoised(0, stretches, booking.watch, booking.close)
     if not stretches:
         return done
+
+    def keep(state_id: str, state: SamplerState) -> None:
+        stage.store.states.save(state_id, state.tensors(), state.meta())
+        if state_id in wanted:
+            done.states[state_id] = state.latents
+
+    def on_level(step: int, nodes: int) -> None:
+        booking.note(step)
+        progress.advance(nodes)
+
     try:
         network = stage.adapter.network
-        watch.lap("load")
-        watch.seconds["startup"] = time.time() - stage.began
-        total = sum(map(len, stretches))
-        progress = stage.progress(f"denoising {key or 'the trunk'}", total)
-
-        def keep(state_id: str, state: SamplerState) -> None:
-            stage.store.states.save(state_id, state.tensors(), state.meta())
-            if state_id in wanted:
-                done.states[state_id] = state.latents
-
-        def on_level(step: int, nodes: int) -> None:
-            progress.advance(nodes)
-            entry.note(step, **_counts(frontier))
-
+        booking.watch.lap("load")
+        booking.watch.seconds["startup"] = time.time() - stage.began
+        progress = stage.progress(f"denoising {key or 'the trunk'}", sum(map(len, stretches)))
         frontier = Frontier(
             stage.adapter,
             conditioning=_mean_conditioning(stage, compiled),
@@ -148,6 +147,7 @@ def _execute(
             keep=keep,
             on_level=on_level,
         )
+        booking.prediction = frontier.prediction
         hook = frontier.prediction.meter.attach(network)
         try:
             frontier.run(stretches)
@@ -155,19 +155,45 @@ def _execute(
             hook.remove()
             progress.close()
     except BaseException as error:
-        entry.close("failed", error=f"{type(error).__name__}: {error}", seconds=watch.rounded())
+        booking.close("failed", error=f"{type(error).__name__}: {error}")
         raise
-    watch.lap("denoise")
+    booking.watch.lap("denoise")
     done.executed = frontier.prediction.evaluations
-    counts, damaged = _counts(frontier), tuple(sorted(stage.store.states.damaged))
-    done.close = lambda status, **fields: entry.close(
-        status, seconds=watch.rounded(), damaged=damaged, **{**counts, **fields}
-    )
     return done
 
 
-def _counts(frontier: Frontier) -> dict[str, int]:
-    prediction = frontier.prediction
+@dataclass
+class _Booking:
+    """Books a slice's denoising in its ledger entry.
+
+    Of a level that broke off nothing counts as executed; how much of it the hook saw is booked as unaccounted for.
+    """
+
+    entry: OpenEntry
+    damaged: tuple[str, ...]
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    prediction: BatchedPrediction | None = None
+    noted: dict[str, int] = field(default_factory=dict)
+
+    def note(self, step: int) -> None:
+        """Step `step` of every node is executed."""
+        if self.prediction:
+            self.noted = _counts(self.prediction)
+        self.entry.note(step, **self.noted)
+
+    def close(self, status: str, **fields: Any) -> Entry:
+        """Close the entry with what has been noted."""
+        seen = self.prediction.evaluations if self.prediction else 0
+        return self.entry.close(
+            status,
+            seconds=self.watch.rounded(),
+            damaged=self.damaged,
+            unaccounted=seen - self.noted.get("evaluations", 0),
+            **{**self.noted, **fields},
+        )
+
+
+def _counts(prediction: BatchedPrediction) -> dict[str, int]:
     return {
         "evaluations": prediction.evaluations,
         "network_rows": prediction.meter.rows,

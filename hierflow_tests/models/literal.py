@@ -81,3 +81,10 @@ class Literal:
             variance = variance.chunk(2)[1]
         return (torch.cat([noise, variance], dim=1) if self.learned else noise)[:1]
 
+
+
+def step_with(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor, generators: Any) -> torch.Tensor:
+    """The sampler's step `k` (1-based), with noise where it draws any."""
+    noise = {} if isinstance(scheduler, diffusers.UniPCMultistepScheduler) else {"generator": generators}
+    latents: torch.Tensor = scheduler.step(output, scheduler.timesteps[k - 1], x, **noise).prev_sample
+    return latents

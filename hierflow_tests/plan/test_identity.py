@@ -134,8 +134,13 @@ class TestFormat:
 
     def test_conditioning(self) -> None:
         assert text_hash("a café") == "d0aac38f82ac25ce2655af1340fc4ee087bdb7740e3a4d8e47612bb4fa6ccbcc"
-        assert conditioning_id("enc", [text_hash("a café"), text_hash("a dog")]) == "32292ff427715f5b88af56f7e940811f3de7ea904bffaec6ccd3ca30e0a905bc"
+        assert (
+            conditioning_id("enc", [text_hash("a café"), text_hash("a dog")])
+            == "32292ff427715f5b88af56f7e940811f3de7ea904bffaec6ccd3ca30e0a905bc"
+        )
 
     def test_states(self) -> None:
         root, conditioning = IDENTITY.root(0), conditioning_id("enc", [text_hash("a dog")])
-        assert next_state_id(root, conditioning, 1) == "6dc337dc742f8ce254360649da3305e6ba911a4f406d5bab23817cc94427026c"
+        assert (
+            next_state_id(root, conditioning, 1) == "6dc337dc742f8ce254360649da3305e6ba911a4f406d5bab23817cc94427026c"
+        )

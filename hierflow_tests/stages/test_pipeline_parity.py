@@ -11,7 +11,7 @@ import torch
 
 from hierflow.denoise.noise import INITIAL, generator
 from hierflow.models.source import MINI
-from hierflow_tests.models.literal import BATCH, Literal, pipeline_of, scheduler_of
+from hierflow_tests.models.literal import BATCH, Literal, pipeline_of, scheduler_of, step_with
 from hierflow_tests.stages.runs import STEPS, Run, carry_out, spec_of
 
 ALONE = {"tau": 0.0}
@@ -70,10 +70,9 @@ def test_unshared_latents_are_those_of_a_literal_loop(tiny: Path, scheduler: str
         leaf = run.compiled.planted.leaf_of[hashed]
         literal = Literal(tiny, scheduler, STEPS, guidance=4.0)
         x = literal.initial(generator(0, 0, hashed, INITIAL))
-        for k, t in enumerate(literal.scheduler.timesteps, start=1):
+        for k in range(1, STEPS + 1):
             output = literal.predict(x, k, {name: rows[leaf : leaf + 1] for name, rows in conditioning.items()})
-            noise = {"generator": generator(0, 0, hashed, k)} if scheduler != "unipc" else {}
-            x = literal.scheduler.step(output, t, x, **noise).prev_sample
+            x = step_with(literal.scheduler, output, k, x, generator(0, 0, hashed, k))
         assert torch.equal(latents[text, 0], x)
 
 

@@ -102,7 +102,9 @@ def test_what_is_no_matrix_of_embeddings_is_refused_with_its_shape(shape: tuple[
 
 
 def test_an_unknown_linkage_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"^linkage: 'single' is not a linkage; take one of ward, average, centroid\.$"):
+    with pytest.raises(
+        InputError, match=r"^linkage: 'single' is not a linkage; take one of ward, average, centroid\.$"
+    ):
         EmbeddingTree.from_embeddings(np.ones((2, 2)), "single")
 
 

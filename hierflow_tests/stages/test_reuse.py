@@ -1,0 +1,108 @@
+"""What exists is not made again: not for a second id, not in a second run, not under other partitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow_tests.stages.runs import PROMPTS, assert_equal, carried_out, carry_out, spec_of, stage_of
+
+
+@pytest.fixture
+def no_loading(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """From when it is applied, a model that loads fails the test."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the model was loaded")
+
+    def apply() -> None:
+        monkeypatch.setattr(Kandinsky22, "_load", refuse)
+
+    return apply  # type: ignore[return-value]
+
+
+def test_one_text_under_two_ids_is_denoised_once_and_listed_twice(tiny_learned: Path, tmp_path: Path) -> None:
+    rows = [("first", "a red mug"), ("second", "a blue mug"), ("third", "a red mug")]
+    (tmp_path / "table.csv").write_text("id,prompt\n" + "".join(f"{i},{text}\n" for i, text in rows))
+    table = {"table": str(tmp_path / "table.csv"), "id_column": "id"}
+    run = carry_out(spec_of(tiny_learned, prompts=table, sharing={"tau": 0.0}))
+    assert run.account.books.executed == run.account.books.planned == 2 * run.compiled.plan.steps
+    assert run.account.books.problems == ()
+    assert [(row.prompt_id, row.prompt) for row in run.assembled.rows] == rows
+    one, _, twin = run.assembled.rows
+    assert one.image_path != twin.image_path
+    files = run.stage.store.files
+    assert files.exists(one.image_path)
+    assert files.exists(twin.image_path)
+    assert len(files.list("images")) == 3
+    assert one.evaluations == twin.evaluations == run.compiled.plan.steps / 2
+
+
+def test_a_second_run_makes_no_evaluation_and_loads_no_model(tiny_learned: Path, tmp_path: Path, no_loading: Any) -> None:
+    first = carry_out(spec_of(tiny_learned, storage=tmp_path))
+    manifest = Path(first.assembled.manifest).read_bytes()
+    no_loading()
+    second = carry_out(spec_of(tiny_learned, storage=tmp_path))
+    assert second.ran == []
+    assert second.entries == []
+    assert (second.account.books.executed, second.account.books.reused) == (0, first.account.books.planned)
+    assert second.account.books.problems == ()
+    assert Path(second.assembled.manifest).read_bytes() == manifest
+
+
+@pytest.mark.parametrize("change", [{"max_prompts": 2}, {"prompts": PROMPTS[::-1]}])
+def test_dividing_or_ordering_the_set_anew_makes_no_evaluation(
+    tiny_learned: Path, tmp_path: Path, no_loading: Any, change: dict[str, Any]
+) -> None:
+    first = carry_out(spec_of(tiny_learned, storage=tmp_path))
+    pixels = first.pixels()
+    no_loading()
+    second = carry_out(spec_of(tiny_learned, storage=tmp_path, **change))
+    assert second.account.books.executed == 0
+    assert second.account.books.problems == ()
+    assert_equal(second.pixels(), pixels)
+
+
+def test_another_seed_makes_everything_anew_but_the_conditioning(tiny_learned: Path, tmp_path: Path) -> None:
+    carry_out(spec_of(tiny_learned, storage=tmp_path))
+    second = carry_out(spec_of(tiny_learned, storage=tmp_path, seed=1))
+    assert second.account.books.executed == second.account.books.planned
+    assert second.account.prior_evaluations == 0
+    assert second.account.books.problems == ()
+
+
+def test_a_smaller_tau_reuses_the_steps_that_are_still_shared(tiny_learned: Path, tmp_path: Path) -> None:
+    carry_out(spec_of(tiny_learned, storage=tmp_path, sharing={"tau": 100.0, "checkpoint_every": 1}))
+    settings = {"sharing": {"tau": 1.0, "checkpoint_every": 1}}
+    second = carry_out(spec_of(tiny_learned, storage=tmp_path, **settings))
+    books = second.account.books
+    assert 0 < books.reused == books.planned - books.executed
+    assert books.problems == ()
+    assert_equal(second.latents(), carry_out(spec_of(tiny_learned, **settings)).latents())
+
+
+def test_a_prompt_whose_latents_are_not_finite_fails_alone(tiny_learned: Path) -> None:
+    stage = stage_of(spec_of(tiny_learned, sharing={"tau": 0.0}))
+    real, doomed = stage.adapter.predict, stage.adapter.encode(PROMPTS[1:2], [_hash(PROMPTS[1])])["image_embeds"][0]
+
+    def predict(latents: torch.Tensor, index: int, conditioning: Any) -> torch.Tensor:
+        output = real(latents, index, conditioning)
+        output[(conditioning["image_embeds"] == torch.from_numpy(doomed)).all(dim=1)] = torch.nan
+        return output
+
+    stage.adapter.predict = predict  # type: ignore[method-assign]
+    run = carried_out(stage)
+    assert not run.assembled.complete
+    assert [row.status for row in run.assembled.rows] == ["current", "failed"] + ["current"] * 4
+    assert "not finite" in run.assembled.rows[1].error
+    assert run.account.books.problems == ()
+
+
+def _hash(text: str) -> str:
+    from hierflow.hashing import text_hash
+
+    return text_hash(text)

@@ -1,0 +1,145 @@
+"""Trees and plans: immutable, named by content, with one pointer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hierflow.store.plans import CompiledPlan, PlanBook, PlantedTree
+from hierflow.store.storage import DamagedFileError, Storage
+from hierflow.tree import EmbeddingTree
+from hierflow_tests.store.damage import flip
+from hierflow_tests.store.examples import compiled, planted
+
+
+def adopted(storage: Storage, plan: CompiledPlan) -> PlanBook:
+    book = PlanBook(storage)
+    book.save(plan)
+    book.point_to(plan.document.id)
+    return PlanBook(storage)
+
+
+@pytest.mark.parametrize("prompts", [1, 2, 9])
+def test_a_plan_comes_back_with_its_tree(storage: Storage, prompts: int) -> None:
+    plan = compiled(prompts)
+    loaded = adopted(storage, plan).current()
+    assert loaded is not None
+    assert loaded.document == plan.document
+    assert loaded.document.id == plan.document.id
+    assert loaded.planted.id == plan.planted.id
+    assert loaded.planted.texts == plan.planted.texts
+    np.testing.assert_array_equal(loaded.planted.tree.merges, plan.planted.tree.merges)
+    np.testing.assert_array_equal(loaded.planted.tree.heights, plan.planted.tree.heights)
+    assert [loaded.ids[1].final(leaf) for leaf in range(prompts)] == [
+        plan.ids[1].final(leaf) for leaf in range(prompts)
+    ]
+
+
+def test_a_set_without_a_plan_has_no_current_one(storage: Storage) -> None:
+    assert PlanBook(storage).current() is None
+
+
+def test_saving_a_plan_does_not_make_it_current(storage: Storage) -> None:
+    first, second = compiled(), compiled(tau=0.4)
+    book = adopted(storage, first)
+    book.save(second)
+    current = book.current()
+    assert current is not None
+    assert current.document.id == first.document.id
+    book.point_to(second.document.id)
+    current = book.current()
+    assert current is not None
+    assert current.document.id == second.document.id
+
+
+def test_an_earlier_plan_stays_readable(storage: Storage) -> None:
+    first, second = compiled(), compiled(tau=0.4)
+    adopted(storage, first)
+    book = adopted(storage, second)
+    assert book.load(first.document.id).document == first.document
+
+
+def test_a_plan_that_is_not_stored_is_missing(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        PlanBook(storage).load("0" * 64)
+
+
+@pytest.mark.parametrize("folder", ["plans", "trees"])
+def test_a_damaged_plan_or_tree_is_never_used_and_saving_it_again_mends_it(storage: Storage, folder: str) -> None:
+    plan = compiled()
+    book = adopted(storage, plan)
+    flip(storage, storage.list(folder)[0], at=-40)
+    with pytest.raises(DamagedFileError, match=folder):
+        book.current()
+    book.save(plan)
+    assert book.load(plan.document.id).document == plan.document
+
+
+def test_a_damaged_pointer_is_noticed(storage: Storage) -> None:
+    book = adopted(storage, compiled())
+    flip(storage, "current.json", at=30)
+    with pytest.raises(DamagedFileError, match=r"current\.json"):
+        book.current()
+
+
+def test_whatever_decides_what_a_run_makes_gives_another_plan_id() -> None:
+    document = compiled().document
+    others = [
+        replace(document, tau=0.9),
+        replace(document, images_per_prompt=1),
+        replace(document, sampling=replace(document.sampling, seed=1)),
+        replace(document, partitions=document.partitions[::-1]),
+        replace(document, tombstones=()),
+        replace(document, scorers={"clip_similarity": "2"}),
+        replace(document, decoder="other"),
+    ]
+    assert len({document.id, *(other.id for other in others)}) == 1 + len(others)
+
+
+def test_a_trees_id_names_its_encoder_its_texts_and_its_shape() -> None:
+    tree = planted()
+    others = [
+        PlantedTree(tree.tree, tree.texts, "other"),
+        PlantedTree(tree.tree, (*tree.texts[:-1], "f" * 64), "enc"),
+        PlantedTree(EmbeddingTree(tree.tree.merges, tree.tree.heights, "average"), tree.texts, "enc"),
+        PlantedTree(EmbeddingTree(tree.tree.merges[:, ::-1], tree.tree.heights, "ward"), tree.texts, "enc"),
+        PlantedTree(EmbeddingTree(tree.tree.merges, 2 * tree.tree.heights, "ward"), tree.texts, "enc"),
+    ]
+    assert planted().id == tree.id
+    assert len({tree.id, *(other.id for other in others)}) == 1 + len(others)
+
+
+def test_two_trees_over_the_same_prompts_do_not_overwrite_each_other(storage: Storage) -> None:
+    # Near-ties fall one way on one machine and the other way on another: each plan keeps its own tree.
+    first, second = compiled(seed=0), compiled(seed=1)
+    assert first.planted.texts == second.planted.texts
+    adopted(storage, first)
+    book = adopted(storage, second)
+    for plan in (first, second):
+        np.testing.assert_array_equal(book.load(plan.document.id).planted.tree.merges, plan.planted.tree.merges)
+
+
+def test_partitions_and_trunk_hold_every_segment_once() -> None:
+    plan = compiled(12, tau=3.0)
+    parts = [plan.segments_of(key) for key in (None, *plan.document.keys)]
+    assert sorted(np.concatenate(parts)) == list(range(len(plan.plan.nodes)))
+    assert len(parts[0]) > 0
+    for part in parts:
+        assert (np.diff(part) > 0).all()
+
+
+def test_every_text_has_one_partition() -> None:
+    plan = compiled(12)
+    where = plan.partition_of_text()
+    assert where.keys() == set(plan.planted.texts)
+    for key in plan.document.keys:
+        assert plan.texts_of(key) == sorted(text for text, home in where.items() if home == key)
+
+
+def test_a_nodes_founders_are_the_texts_of_its_members() -> None:
+    tree = planted()
+    for node in (0, 12, tree.tree.root):
+        assert tree.founders(node) == sorted(tree.texts[leaf] for leaf in tree.tree.members(node))
+    assert [tree.leaf_of[text] for text in tree.texts] == list(range(9))

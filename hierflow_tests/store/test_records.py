@@ -1,0 +1,46 @@
+"""Partition records: what a partition's run made, one a slice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hierflow.store.records import ImageRecord, PartitionRecord, RecordBook
+from hierflow.store.storage import Storage
+from hierflow_tests.store.damage import flip
+
+GOOD = ImageRecord("p1", "t1", 0, "s1", "images/p1.png", "f" * 64, {"clip_similarity": 0.25}, "run", 12.5)
+BAD = ImageRecord("p2", "t2", 0, "s2", error="the latents hold NaN")
+RECORD = PartitionRecord("mug-123456", "slice-1", "plan", "run", (GOOD, BAD), "dec", {"clip_similarity": "1"}, 40, 30)
+
+
+def test_a_record_comes_back_as_it_was(storage: Storage) -> None:
+    RecordBook(storage).save(RECORD)
+    assert RecordBook(storage).load("slice-1") == RECORD
+
+
+def test_a_later_record_of_a_slice_replaces_the_earlier_one(storage: Storage) -> None:
+    book = RecordBook(storage)
+    book.save(RECORD)
+    book.save(replace(RECORD, run="second", images=(GOOD,)))
+    assert book.load("slice-1") == replace(RECORD, run="second", images=(GOOD,))
+    assert len(book.all()) == 1
+
+
+def test_a_record_with_a_failed_image_is_not_complete() -> None:
+    assert not RECORD.complete
+    assert replace(RECORD, images=(GOOD,)).complete
+    assert replace(RECORD, images=()).complete
+
+
+def test_a_slice_without_a_record_has_none(storage: Storage) -> None:
+    assert RecordBook(storage).load("slice-1") is None
+    assert RecordBook(storage).all() == []
+
+
+def test_a_damaged_record_counts_as_none(storage: Storage) -> None:
+    book = RecordBook(storage)
+    book.save(RECORD)
+    book.save(replace(RECORD, slice="slice-2"))
+    flip(storage, "records/slice-1.json", at=100)
+    assert book.load("slice-1") is None
+    assert [record.slice for record in book.all()] == ["slice-2"]

@@ -1,0 +1,115 @@
+"""Bytes in and out of a place, whatever kind of place it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hierflow.errors import InputError
+from hierflow.store.storage import Storage
+
+
+def everything_below(folder: Path) -> list[str]:
+    """All files, hidden ones too."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_written_is_read_listed_and_deleted(storage: Storage) -> None:
+    storage.write("a/b.bin", b"one")
+    storage.write("a/c/d.bin", b"two")
+    storage.write("a/b.bin", b"three")
+    assert storage.read("a/b.bin") == b"three"
+    assert storage.list("a") == ["a/b.bin", "a/c/d.bin"]
+    storage.delete("a/b.bin")
+    assert not storage.exists("a/b.bin")
+    assert storage.list("a") == ["a/c/d.bin"]
+
+
+def test_what_is_not_there_is_said_to_be_missing(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.read("nothing.bin")
+    assert storage.list("nowhere") == []
+    assert not storage.exists("nothing.bin")
+    storage.delete("nothing.bin")
+
+
+def test_opening_a_storage_writes_nothing(tmp_path: Path) -> None:
+    Storage(tmp_path / "new").child("set").list("states")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_is_the_same_place_one_folder_down(storage: Storage) -> None:
+    storage.child("set").write("x.bin", b"x")
+    assert storage.list("set") == ["set/x.bin"]
+    assert storage.child("set").url("x.bin") == storage.url("set/x.bin")
+
+
+def test_a_url_leads_back_to_the_file(storage: Storage) -> None:
+    storage.write("x/y.bin", b"y")
+    assert Storage(storage.url("x")).read("y.bin") == b"y"
+
+
+@pytest.mark.parametrize("path", ["../out.bin", "a/../../out.bin", "/etc/passwd", "a\\..\\b", "a\0b", "", ".."])
+def test_a_path_that_leaves_the_folder_is_refused(storage: Storage, path: str) -> None:
+    for act in (storage.read, storage.exists, storage.list, storage.delete, storage.child):
+        with pytest.raises(ValueError, match="is not a path inside the store"):
+            act(path)
+    with pytest.raises(ValueError, match="is not a path inside the store"):
+        storage.write(path, b"x")
+
+
+@pytest.mark.parametrize("fails", ["replace", "fsync"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_the_old_bytes_and_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, error: BaseException
+) -> None:
+    storage = Storage(tmp_path)
+    storage.write("a/b.bin", b"old")
+
+    def failing(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, fails, failing)
+    with pytest.raises(type(error)):
+        storage.write("a/b.bin", b"new", durable=True)
+    assert everything_below(tmp_path) == ["a/b.bin"]
+    assert storage.read("a/b.bin") == b"old"
+
+
+def test_the_draft_of_another_writer_is_not_listed(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.write("a/b.bin", b"whole")
+    storage.write("a/.b.bin.0123", b"half")
+    assert storage.list("a") == ["a/b.bin"]
+
+
+@pytest.mark.parametrize("below", ["", "set"])
+def test_a_file_where_the_folder_should_be_is_the_users_fault(tmp_path: Path, below: str) -> None:
+    (tmp_path / "out").write_text("not a folder")
+    storage = Storage(tmp_path / "out" / below)
+    with pytest.raises(
+        InputError, match=r"^storage\.path: '.*out.*' cannot be used as a folder \(.+\); give a folder"
+    ):
+        storage.prepare()
+    with pytest.raises(FileNotFoundError):
+        storage.read("current.json")
+    assert storage.list("states") == []
+    assert (tmp_path / "out").read_text() == "not a folder"
+
+
+def test_a_folder_that_cannot_be_written_to_is_the_users_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere, so chmod will not do
+    with pytest.raises(InputError, match=r"^storage\.path: '.*' is not writable; give a folder that is\.$"):
+        Storage(tmp_path).prepare()
+
+
+@pytest.mark.parametrize("url", ["nonsense://bucket/x", "nonsense::file:///x"])
+def test_a_protocol_that_fsspec_does_not_know_is_the_users_fault(url: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^storage\.path: 'nonsense.* cannot be opened \(.*nonsense.*\); give a folder"
+    ):
+        Storage(url)
