@@ -77,7 +77,6 @@ def run(spec: Path, as_json: bool) -> int:
     from hierflow.stages.summary import summarise
 
     stage = _stage(spec)
-    stage.store.claim()  # whether a folder can really be made, only making it tells
     done = launch(stage.spec, spec.resolve(), to_stderr, _say)
     summary = summarise(stage, done)
     _print(summary, describe_run(summary, done.problems), as_json)

@@ -63,9 +63,9 @@ def load_document(path: Path) -> ImageSetSpec:
     try:
         if document.get("type") != COMPONENT:
             raise InputError(
-                "is not the type of an image set",
+                "is not the type of an image set" if "type" in document else "is missing",
                 field="type",
-                value=str(document.get("type")),
+                value=document.get("type"),
                 remedy=f"write `type: {COMPONENT}`",
             )
         _check_keys(document)

@@ -50,7 +50,7 @@ class InputError(HierflowError, ValueError):
     def _sentence(self) -> str:
         where = ": ".join(str(part) for part in (self.file, self.field) if part)
         what = self.problem if self.value is None else f"{_shown(self.value)} {self.problem}"
-        sentence = f"{where}: {what}" if where else what
+        sentence = (f"{where}: {what}" if where else what).replace("\n", " ")
         return f"{sentence}; {self.remedy}." if self.remedy else f"{sentence}."
 
 

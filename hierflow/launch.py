@@ -59,46 +59,62 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
         document: the file that describes it.
         report: how progress is shown.
         say: where sentences for the user go.
+
+    Raises:
+        InputError: the store, or Dagster's records, have no place; nothing has been run.
     """
     began = time.monotonic()
     done = Launch(invocation=uuid.uuid4().hex)
-    names = SetNames(spec.name)
-    definitions = build_image_set(spec, document.parent, document)
-    with instance_for(document) as instance, progress_through(report):
-        Stage(spec, document.parent, document, run="", invocation="").store.claim()
-        runner = _Runner(definitions, instance, spec.name, done)
-        if not runner.execute(names.plan_job, {}):
-            done.seconds = time.monotonic() - began
-            return done
-        stage = Stage(spec, document.parent, document, run=done.invocation, invocation=done.invocation)
-        compiled = stage.store.plans.current()
-        if compiled is None:
-            raise RuntimeError("the plan job succeeded, but left no plan")
-        done.plan = compiled
-        active = _active_partitions(instance, spec.name)
-        for key in active:
-            say(f"partition {key} is being run elsewhere; leaving it to that run")
-        keys = todo(stage.store, compiled, active=active, give_up=False)
-        done.skipped = [key for key in compiled.document.keys if key not in keys]
-        for place, key in enumerate(keys, start=1):
-            say(f"partition {place} of {len(keys)}: {key}")
-            tags = {PLAN_TAG: compiled.document.id}
-            (done.run if runner.execute(names.subtree_job, tags, key) else done.failed).append(key)
-        _adopt_the_rest(instance, stage, compiled, names)
-        runner.execute(names.finish_job, {PLAN_TAG: compiled.document.id})
+    stage = Stage(spec, document.parent, document, run=done.invocation, invocation=done.invocation)
+    home = _home(document)
+    stage.store.claim()  # whether its folder can really be made, only making it tells
+    with _instance(home) as instance, progress_through(report):
+        runner = _Runner(build_image_set(spec, document.parent, document), instance, spec.name, done)
+        if runner.execute(SetNames(spec.name).plan_job, {}):
+            _run_what_is_missing(runner, stage, say)
     done.seconds = time.monotonic() - began
     return done
 
 
-@contextmanager
-def instance_for(document: Path) -> Iterator[dg.DagsterInstance]:
-    """$DAGSTER_HOME's instance, or one under `.hierflow/` beside the document; the environment is left as it was.
+def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], object]) -> None:
+    done, instance, names = runner.done, runner.instance, SetNames(runner.name)
+    compiled = stage.store.plans.current()
+    if compiled is None:
+        raise RuntimeError("the plan job succeeded, but left no plan")
+    done.plan = compiled
+    active = _active_partitions(instance, runner.name)
+    for key in active:
+        say(f"partition {key} is being run elsewhere; leaving it to that run")
+    keys = todo(stage.store, compiled, active=active, give_up=False)
+    done.skipped = [key for key in compiled.document.keys if key not in keys]
+    tags = {PLAN_TAG: compiled.document.id}
+    for place, key in enumerate(keys, start=1):
+        say(f"partition {place} of {len(keys)}: {key}")
+        (done.run if runner.execute(names.subtree_job, tags, key) else done.failed).append(key)
+    _adopt_the_rest(instance, stage, compiled, names)
+    runner.execute(names.finish_job, tags)
 
-    Raises:
-        InputError: $DAGSTER_HOME is not the absolute path of a folder, or `.hierflow/` cannot be made.
-    """
+
+def _home(document: Path) -> Path:
+    """Where Dagster keeps its records: $DAGSTER_HOME, or `.hierflow/` beside the document; nothing is made yet."""
     given = os.environ.get("DAGSTER_HOME")
-    home = _given_home(given) if given else _home_beside(document)
+    home = Path(given).expanduser() if given else document.parent / ".hierflow"
+    if given and not (home.is_absolute() and home.is_dir()):
+        raise InputError(
+            "is not the absolute path of a folder",
+            file="$DAGSTER_HOME",
+            value=given,
+            remedy="make that folder, or unset the variable",
+        )
+    return home
+
+
+@contextmanager
+def _instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance at `home`; the environment is left as it was."""
+    given = os.environ.get("DAGSTER_HOME")
+    if not given:
+        _furnish(home)
     os.environ["DAGSTER_HOME"] = str(home)
     try:
         with dg.DagsterInstance.get() as instance:
@@ -110,17 +126,7 @@ def instance_for(document: Path) -> Iterator[dg.DagsterInstance]:
             os.environ["DAGSTER_HOME"] = given
 
 
-def _given_home(written: str) -> Path:
-    home = Path(written).expanduser()
-    if home.is_absolute() and home.is_dir():
-        return home
-    raise InputError(
-        "is not the absolute path of a folder", file="$DAGSTER_HOME", value=written, remedy="make it one, or unset it"
-    )
-
-
-def _home_beside(document: Path) -> Path:
-    home = document.parent / ".hierflow"
+def _furnish(home: Path) -> None:
     settings = home / "dagster.yaml"
     try:
         home.mkdir(exist_ok=True)
@@ -132,7 +138,6 @@ def _home_beside(document: Path) -> Path:
             file=home,
             remedy="set $DAGSTER_HOME to a folder that can be written to",
         ) from error
-    return home
 
 
 @dataclass

@@ -47,7 +47,7 @@ class PromptBook:
         data = self._storage.read(path)
         try:
             prompts = PromptSet.from_table(pq.read_table(io.BytesIO(data)))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, NotImplementedError) as error:  # as pyarrow has it
             raise DamagedFileError(f"{self._storage.url(path)} is not readable ({error})") from error
         if prompts.content_hash != content_hash:
             raise DamagedFileError(f"{self._storage.url(path)} does not hold what its name says")

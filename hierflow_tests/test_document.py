@@ -1,0 +1,208 @@
+"""Every fault of a document is one line that names file, field, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hierflow.document import load_document, validated
+from hierflow.errors import InputError
+from hierflow.spec import DiffusionSpec
+
+GOOD = """\
+type: hierflow.ImageSet
+attributes:
+  name: demo
+  prompts: {text: [a cat, a dog]}
+"""
+
+
+def refusal(tmp_path: Path, text: str | bytes) -> str:
+    """What is said of `text`, less the file's name that must come first."""
+    path = tmp_path / "set.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as caught:
+        load_document(path)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.startswith(f"{path}: ")
+    assert sentence.endswith(".")
+    return sentence.removeprefix(f"{path}: ")
+
+
+def test_a_document_of_a_name_and_prompts_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text(GOOD)
+    spec = load_document(path)
+    assert (spec.name, spec.prompts.text) == ("demo", ["a cat", "a dog"])
+    assert (spec.diffusion.model, spec.diffusion.steps, spec.diffusion.scheduler) == ("mini", 40, "ddpm")
+    assert (spec.sharing.tau, spec.sharing.linkage) == (1.0, "ward")
+    assert (spec.partitions.max_prompts, spec.storage.path) == (256, "./out")
+
+
+def test_the_documented_example_is_read_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text(
+        """\
+type: hierflow.ImageSet
+attributes:
+  name: mini_catalog
+  prompts:
+    template: "a {style} of a {product}"
+    axes: {style: [photo, line drawing], product: [mug, chair]}
+  diffusion: {model: mini, steps: 25, guidance_scale: 3, scheduler: ddim, seed: 5}
+  sharing: {tau: 0, linkage: average}
+  partitions: {max_prompts: 64}
+  storage: {path: s3://bucket/out}
+"""
+    )
+    spec = load_document(path)
+    assert spec.prompts.axes == {"style": ["photo", "line drawing"], "product": ["mug", "chair"]}
+    assert (spec.diffusion.steps, spec.diffusion.guidance_scale, spec.diffusion.seed) == (25, 3.0, 5)
+    assert (spec.sharing.tau, spec.sharing.linkage, spec.storage.path) == (0.0, "average", "s3://bucket/out")
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text(GOOD, "utf-8-sig")
+    assert load_document(path).name == "demo"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("diffusion: {step: 4}", "diffusion.step: is not a field; did you mean steps."),
+        ("prompts: {txt: [a]}", "prompts.txt: is not a field; did you mean text."),
+        ("sharng: {tau: 1}", "sharng: is not a field; did you mean sharing."),
+        (
+            "zzz: 1",
+            "zzz: is not a field; the fields here are name, prompts, diffusion, sharing, partitions, storage.",
+        ),
+    ],
+)
+def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, expected: str) -> None:
+    document = GOOD.replace("  prompts: {text: [a cat, a dog]}\n", "") if line.startswith("prompts") else GOOD
+    assert refusal(tmp_path, f"{document}  {line}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("sharing: {tau: -0.5}", r"sharing\.tau: -0\.5 is not at least 0; .*0 shares nothing"),
+        ("sharing: {tau: .nan}", r"sharing\.tau: nan is not .*; .*0 shares nothing"),
+        ("sharing: {tau: .inf}", r"sharing\.tau: inf is not a finite number; .*0 shares nothing"),
+        ("sharing: {tau: lots}", r"sharing\.tau: 'lots' is not a number; .*0 shares nothing"),
+        ("sharing: {tau: }", r"sharing\.tau: 'null' is not a number; .*0 shares nothing"),
+        ("sharing: {linkage: single}", r"sharing\.linkage: 'single' is not one of 'ward', 'average' or 'centroid'"),
+        ("sharing: [1]", r"sharing: \[1\] is not a mapping of fields; how much similar prompts share"),
+        ("diffusion: {steps: 0}", r"diffusion\.steps: 0 is not at least 1; denoising steps"),
+        ("diffusion: {steps: forty}", r"diffusion\.steps: 'forty' is not a whole number; denoising steps"),
+        ("diffusion: {steps: 1.5}", r"diffusion\.steps: 1\.5 is not a whole number"),
+        ("diffusion: {steps: true}", r"diffusion\.steps: True is not a whole number"),
+        ("diffusion: {steps: 2000}", r"diffusion\.steps: 2000 is not at most 1000"),
+        (
+            "diffusion: {scheduler: pndm}",
+            r"diffusion\.scheduler: 'pndm' is not one of 'ddpm', 'ddim', .*; the sampler",
+        ),
+        ("diffusion: {seed: -1}", r"diffusion\.seed: -1 is not at least 0; the seed"),
+        ("diffusion: {guidance_scale: .nan}", r"diffusion\.guidance_scale: nan is not "),
+        ("diffusion: {deterministic: perhaps}", r"diffusion\.deterministic: 'perhaps' is neither true nor false"),
+        (
+            "partitions: {max_prompts: 0}",
+            r"partitions\.max_prompts: 0 is not at least 1; the largest number of prompts",
+        ),
+        ("storage: {path: ''}", r"storage\.path: '' is empty; a folder or any fsspec URL"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_it_should_be(tmp_path: Path, line: str, expected: str) -> None:
+    assert re.match(expected, refusal(tmp_path, f"{GOOD}  {line}\n"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "1st", "with space", "dash-ed", "x" * 65, "é", "'a\\n'", '"a\\n"']
+)
+def test_a_name_that_could_leave_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    assert re.match(r"name: '.*' is not a name: a letter first", refusal(tmp_path, GOOD.replace("demo", name)))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("  name: demo\n", "name: is missing; names the set"),
+        ("  prompts: {text: [a cat, a dog]}\n", "prompts: is missing; where the prompts come from"),
+    ],
+)
+def test_what_every_document_needs_is_asked_for(tmp_path: Path, line: str, expected: str) -> None:
+    assert refusal(tmp_path, GOOD.replace(line, "")).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "document", ["", "# nothing but a comment\n", "- a\n- list\n", "just text", f"{GOOD}---\n{GOOD}"]
+)
+def test_what_is_not_one_mapping_is_refused_with_how_to_start(tmp_path: Path, document: str) -> None:
+    expected = "is not one YAML mapping; start it with `type: hierflow.ImageSet` and `attributes:`."
+    assert refusal(tmp_path, document) == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "where"),
+    [
+        ("type: x\nattributes: [1,\n  b: }", "line 3: "),
+        ("type: x\n\tname: y", "line 2: "),
+        ("a: *nowhere", "line 1: "),
+        (f"{GOOD}\0", "special characters are not allowed"),
+        (GOOD.replace("demo", "2024-99-99"), "month must be in 1..12"),
+    ],
+)
+def test_broken_yaml_is_refused_with_its_line(tmp_path: Path, document: str, where: str) -> None:
+    sentence = refusal(tmp_path, document)
+    assert sentence.startswith("is not valid YAML (")
+    assert where in sentence
+
+
+def test_yaml_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    assert "is not valid YAML" in refusal(tmp_path, f"{GOOD}  x: !!python/object/apply:os.mkdir ['{marker}']\n")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (GOOD.replace("hierflow.ImageSet", "hierflow.Imageset"), "type: 'hierflow.Imageset' is not the type of an"),
+        (GOOD.replace("type: hierflow.ImageSet\n", ""), "type: is missing; write `type: hierflow.ImageSet`"),
+        (GOOD.replace("attributes", "atributes"), "atributes: is not a field; did you mean attributes"),
+        ("type: hierflow.ImageSet\nattributes: x\n", "attributes: 'x' is not a mapping of fields"),
+        ("type: hierflow.ImageSet\nattributes:\n", "name: is missing"),
+    ],
+)
+def test_the_frame_of_a_document_is_checked(tmp_path: Path, document: str, expected: str) -> None:
+    assert refusal(tmp_path, document).startswith(expected)
+
+
+def test_what_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    assert (
+        refusal(tmp_path, GOOD.replace("cat", "c\xe4t").encode("latin-1")) == "is not UTF-8 text; save it as UTF-8."
+    )
+
+
+@pytest.mark.parametrize(
+    ("below", "problem"),
+    [("nowhere.yaml", "does not exist"), ("", "is a folder"), ("set.yaml/below.yaml", "cannot be read")],
+)
+def test_a_path_that_leads_to_no_file_is_refused(tmp_path: Path, below: str, problem: str) -> None:
+    (tmp_path / "set.yaml").write_text(GOOD)
+    with pytest.raises(InputError, match=rf"^{tmp_path / below}: {problem}.*; give "):
+        load_document(tmp_path / below)
+
+
+def test_a_key_of_several_lines_is_still_told_in_one(tmp_path: Path) -> None:
+    assert refusal(tmp_path, f'{GOOD}  "a\\nb": 1\n').startswith("a b: is not a field")
+
+
+def test_a_section_alone_is_validated_with_its_place() -> None:
+    assert validated(DiffusionSpec, {"steps": 7}, "diffusion").steps == 7
+    with pytest.raises(InputError, match=r"^diffusion\.steps: 'x' is not a whole number; denoising steps\.$"):
+        validated(DiffusionSpec, {"steps": "x"}, "diffusion")
