@@ -30,9 +30,10 @@ __all__ = ["EmbeddingTree", "Generation", "HierflowError", "ImageSet", "InputErr
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value  # `generate` is also a submodule: the function must win from now on
-    return value
+    home = import_module(_HOMES[name])
+    # All names of this home at once: `generate` is also a submodule, and the function must win from now on.
+    globals().update({other: getattr(home, other) for other, place in _HOMES.items() if place == _HOMES[name]})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

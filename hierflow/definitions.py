@@ -19,8 +19,12 @@ def load_definitions(folder: Path) -> dg.Definitions:
     """The definitions of all image-set documents (`*.yaml`) in `folder`; other YAML files are left alone.
 
     Raises:
-        InputError: a document is wrong, or two describe sets of one name.
+        InputError: there is no such folder, a document is wrong, or two describe sets of one name.
     """
+    if not folder.is_dir():
+        raise InputError(
+            "is not a folder", file=folder, remedy="set $HIERFLOW_DOCUMENTS to the folder of your documents"
+        )
     found: dict[str, Path] = {}
     definitions = []
     for document in sorted(folder.resolve().glob("*.yaml")):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hierflow.errors import RunError
+from hierflow.errors import InputError, RunError
 from hierflow.progress import OpenProgress, Silent, to_stderr
-from hierflow.prompts import PromptSource, load_prompts
-from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
+from hierflow.prompts import load_prompts
+from hierflow.spec import ImageSetSpec
 from hierflow.stages.auditing import Audit, write_audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
@@ -80,15 +80,18 @@ def generate(
     """
     from hierflow.document import validated
 
-    source = dict(prompts) if isinstance(prompts, Mapping) else {"text": list(prompts)}
-    spec = ImageSetSpec(
-        name=name,
-        prompts=validated(PromptSource, source, "prompts"),
-        diffusion=validated(DiffusionSpec, {"model": model, **diffusion}, "diffusion"),
-        sharing=validated(SharingSpec, {"tau": tau, "linkage": linkage}, "sharing"),
-        partitions=PartitionsSpec(),
-        storage=StorageSpec(path=str(storage) if storage else f"memory://hierflow-{uuid.uuid4().hex}"),
-    )
+    if isinstance(prompts, str):
+        raise InputError(
+            "is one text, not a list of prompts", field="prompts", value=prompts, remedy="put it in a list"
+        )
+    fields = {
+        "name": name,
+        "prompts": dict(prompts) if isinstance(prompts, Mapping) else {"text": list(prompts)},
+        "diffusion": {"model": model, **diffusion},
+        "sharing": {"tau": tau, "linkage": linkage},
+        "storage": {"path": str(storage) if storage else f"memory://hierflow-{uuid.uuid4().hex}"},
+    }
+    spec = validated(ImageSetSpec, fields, "")
     run = uuid.uuid4().hex
     report: OpenProgress = to_stderr if progress else Silent
     stage = Stage(spec, Path.cwd(), None, run=run, invocation=run, progress=report)
@@ -97,6 +100,7 @@ def generate(
 
 def _generated(stage: Stage) -> Generation:
     prompts = load_prompts(stage.spec.prompts, stage.base)
+    _ = stage.adapter.identity  # a wrong model, device or number of steps is refused before anything is written
     stage.store.claim()
     stage.store.prompts.save(prompts)
     embeddings = embed(stage, prompts)

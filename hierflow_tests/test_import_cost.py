@@ -41,6 +41,10 @@ def test_generate_is_the_function_even_though_a_module_has_its_name() -> None:
     assert python(code.format("hierflow.Generation.__name__")) == "True hierflow.generate Generation"
 
 
+def test_generate_is_the_function_whichever_name_of_its_module_is_used_first() -> None:
+    assert python("import hierflow\nhierflow.Generation\nprint(type(hierflow.generate).__name__)") == "function"
+
+
 def test_a_name_brings_its_own_home() -> None:
     code = "import hierflow\nprint(hierflow.EmbeddingTree.from_embeddings([[1.0]]).plan(steps=3).evaluations)"
     assert python(code) == "3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hierflow.errors import InputError
@@ -63,4 +64,5 @@ def _remember(known: dict[str, dict[str, object]]) -> None:
         draft.write_text(json.dumps(known), "utf-8")
         draft.replace(path)
     except OSError:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # there may not even be a folder to remove it from
+            draft.unlink()

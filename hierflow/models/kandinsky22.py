@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.errors import InputError
 from hierflow.hashing import digest, seed_from
 from hierflow.models.adapter import Conditioning, Tensors
 from hierflow.models.batches import padded_batches
@@ -38,6 +39,13 @@ class Kandinsky22:
     """
 
     def __init__(self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime) -> None:
+        if spec.prior_steps < 2:  # the prior's scheduler divides by the number of steps less one
+            raise InputError(
+                "is too few steps for this prior",
+                field="diffusion.prior_steps",
+                value=spec.prior_steps,
+                remedy="take at least 2",
+            )
         self.source, self.spec, self.runtime = source, spec, runtime
         self.encoder_fingerprint = source.encoder_fingerprint(spec, runtime.dtype)
         self.decoder_fingerprint = digest("hierflow decoder 1", source.decoder.fingerprint("movq"), runtime.dtype)

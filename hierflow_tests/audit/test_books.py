@@ -118,6 +118,13 @@ def test_a_failed_partition_leaves_what_only_leads_to_it_outstanding() -> None:
     assert kept.balanced
 
 
+def test_what_an_earlier_run_got_done_before_it_failed_is_not_outstanding() -> None:
+    earlier = run("earlier", SHARED, *clipped([RIGHT], 7), status="failed")
+    kept = books([earlier, run("me", LEFT, at=5.0)], unmade=states(RIGHT))
+    assert figures(kept) == {"executed": 6, "reused": 4 + 3, "outstanding": 3}
+    assert kept.balanced
+
+
 def test_a_plan_that_nobody_has_run_is_outstanding() -> None:
     kept = books([], unmade=states(*PLAN))
     assert figures(kept) == {"outstanding": 16}

@@ -85,14 +85,14 @@ def test_batches_are_halved_until_they_fit(tiny_learned: Path) -> None:
     adapter = adapter_of(tiny_learned, deterministic=False)
     expected = predicted(BatchedPrediction(adapter), adapter.network)
     prediction = BatchedPrediction(adapter)
-    prediction.batch = 16
+    prediction.batches.largest = 16
     out_of_memory_above(2 * 4, adapter.network)
     output = predicted(prediction, adapter.network)
     torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
-    assert prediction.batch == 4
+    assert prediction.batches.largest == 4
     assert prediction.evaluations == ROWS
-    assert prediction.meter.calls == 2 + 3  # 11 and 8 rows failed; 4 + 4 + 3 did not
-    assert prediction.padding_rows == 2 * (11 + 8)
+    assert prediction.meter.calls == 2 + 3  # batches of 11 and 5 failed; 3, 4 and 4 did not
+    assert prediction.padding_rows == 2 * (11 + 5)
 
 
 def test_a_whole_run_survives_a_lack_of_memory_with_balanced_books(tiny_learned: Path) -> None:

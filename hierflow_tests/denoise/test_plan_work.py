@@ -81,7 +81,9 @@ def test_where_nothing_is_stored_everything_is_executed_from_noise(plan: Compile
     )
 
 
-def test_checkpoints_and_last_states_are_kept_under_their_ids(plan: CompiledPlan, at: Callable[[int, int], str]) -> None:
+def test_checkpoints_and_last_states_are_kept_under_their_ids(
+    plan: CompiledPlan, at: Callable[[int, int], str]
+) -> None:
     by_node = {int(plan.plan.nodes[s.segment]): s for s in planned(plan, Stored())}
     assert by_node[2].keep == {k: at(2, k) for k in (4, 6, 8, 9)}
     assert by_node[3].keep == {k: at(3, k) for k in (4, 5)}
@@ -140,15 +142,12 @@ def test_the_ledger_books_chains_and_steps(plan: CompiledPlan, at: Callable[[int
 
 
 def test_paths_may_be_deeper_than_pythons_stack() -> None:
-    n = 1100
-    merges = np.array([[0, 1], *([n + i, i + 2] for i in range(n - 2))])
-    tree = EmbeddingTree(merges, np.linspace(0.1, 0.9, n - 1), "ward")
+    n, steps = 1100, 1300
+    merges = np.array([[0, 1], *([n + i, i + 2] for i in range(n - 2))])  # a chain
+    tree = EmbeddingTree(merges, np.linspace(0.01, 0.99, n - 1), "ward")
     sampling = SamplingIdentity("d", {}, 4.0, 8, 8, "float32", 0, "per_root", 8)
-    document = PlanDocument("t", "p", 1.0, 1200, 1, "e", "m", {}, sampling, (), (), 0, 0)
+    document = PlanDocument("t", "p", 1.0, steps, 1, "e", "m", {}, sampling, (), (), 0, 0)
     deep = CompiledPlan(document, PlantedTree(tree, tuple(f"{i:05}" for i in range(n)), "e"))
-    segments = len(deep.plan.path(0))
-    assert segments > 1000
-    stretches = plan_work(
-        deep, [int(deep.plan.segment_of_node[0])], has=lambda _: False, load=lambda _: None, checkpoint_every=0
-    )
-    assert len(stretches) == segments
+    leaf = int(deep.plan.segment_of_node[0])
+    stretches = plan_work(deep, [leaf], has=lambda _: False, load=lambda _: None, checkpoint_every=0)
+    assert len(stretches) == len(deep.plan.path(0)) > 1000

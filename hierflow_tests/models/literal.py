@@ -82,7 +82,6 @@ class Literal:
         return (torch.cat([noise, variance], dim=1) if self.learned else noise)[:1]
 
 
-
 def step_with(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor, generators: Any) -> torch.Tensor:
     """The sampler's step `k` (1-based), with noise where it draws any."""
     noise = {} if isinstance(scheduler, diffusers.UniPCMultistepScheduler) else {"generator": generators}

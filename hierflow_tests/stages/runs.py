@@ -68,9 +68,7 @@ class Run:
     def pixels(self) -> dict[Key, np.ndarray]:
         """The images (H, W, 3) as they lie in the store."""
         files = self.stage.store.files
-        return {
-            (row.prompt, row.image_index): decode_png(files.read(row.image_path)) for row in self.assembled.rows
-        }
+        return {(row.prompt, row.image_index): decode_png(files.read(row.image_path)) for row in self.assembled.rows}
 
     def conditioning(self) -> dict[str, torch.Tensor]:
         """The conditioning of the tree's leaves, (N, D) by name."""

@@ -51,7 +51,7 @@ def test_the_books_balance_however_the_set_is_divided(tiny_learned: Path, tau: f
 
 
 @pytest.mark.parametrize("max_prompts", [3, 100])
-def test_the_images_evaluations_sum_to_the_plan_and_to_what_was_executed(tiny_learned: Path, max_prompts: int) -> None:
+def test_the_images_shares_sum_to_the_plan_and_to_what_was_executed(tiny_learned: Path, max_prompts: int) -> None:
     run, _ = counted(tiny_learned, max_prompts=max_prompts)
     assert sum(row.evaluations for row in run.assembled.rows) == pytest.approx(run.compiled.plan.evaluations)
     assert sum(row.evaluations_paid for row in run.assembled.rows) == pytest.approx(run.account.books.executed)

@@ -42,7 +42,7 @@ carried_out(stage)
 """
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Stands for whatever goes wrong."""
 
 
@@ -65,7 +65,7 @@ def breaking_at(spec: ImageSetSpec, step: int, batch: int = 1) -> Stage:
     def predict(latents: torch.Tensor, index: int, conditioning: Any) -> torch.Tensor:
         seen.append(index)
         if index == step - 1 and seen.count(index) == batch:
-            raise Broken
+            raise BrokenError
         return real(latents, index, conditioning)
 
     stage.adapter.predict = predict  # type: ignore[method-assign]
@@ -91,11 +91,11 @@ def test_a_run_that_failed_goes_on_from_its_last_states(
 ) -> None:
     spec = document(tiny_learned, tmp_path, scheduler=scheduler)
     stage = breaking_at(spec, step)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         carried_out(stage)
     failed = lost_entry(stage, "failed")
     sizes = [int(size) for size in stage.store.plans.current().plan.frontier_sizes]  # type: ignore[union-attr]
-    assert "Broken" in failed.error
+    assert "BrokenError" in failed.error
     assert failed.evaluations == sum(sizes[: step - 1])
     assert failed.unaccounted == 0
 
@@ -109,7 +109,7 @@ def test_a_run_that_failed_goes_on_from_its_last_states(
 
 def test_what_a_failed_run_leaves_is_booked_to_the_evaluation(tiny_learned: Path, tmp_path: Path) -> None:
     stage = breaking_at(document(tiny_learned, tmp_path), step=STEPS, batch=2)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         carried_out(stage)
     compiled, prompts = planned(stage)
     account = audit(stage, compiled, assemble(stage, compiled, prompts).rows)
@@ -124,7 +124,7 @@ def test_a_failure_in_the_trunk_or_a_later_partition_loses_nothing_else(
     tiny_learned: Path, tmp_path: Path, step: int
 ) -> None:
     spec = document(tiny_learned, tmp_path, max_prompts=4)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         carried_out(breaking_at(spec, step))
     resumed = carry_out(spec)
     assert resumed.account.books.problems == ()

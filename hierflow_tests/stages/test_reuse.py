@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from hierflow.hashing import text_hash
 from hierflow.models.kandinsky22 import Kandinsky22
 from hierflow_tests.stages.runs import PROMPTS, assert_equal, carried_out, carry_out, spec_of, stage_of
 
+NoLoading = Callable[[], None]
+
 
 @pytest.fixture
-def no_loading(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """From when it is applied, a model that loads fails the test."""
+def no_loading(monkeypatch: pytest.MonkeyPatch) -> NoLoading:
+    """From when it is called, a model that loads fails the test."""
 
     def refuse(*_: Any) -> None:
         raise AssertionError("the model was loaded")
@@ -22,7 +26,7 @@ def no_loading(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     def apply() -> None:
         monkeypatch.setattr(Kandinsky22, "_load", refuse)
 
-    return apply  # type: ignore[return-value]
+    return apply
 
 
 def test_one_text_under_two_ids_is_denoised_once_and_listed_twice(tiny_learned: Path, tmp_path: Path) -> None:
@@ -42,7 +46,9 @@ def test_one_text_under_two_ids_is_denoised_once_and_listed_twice(tiny_learned: 
     assert one.evaluations == twin.evaluations == run.compiled.plan.steps / 2
 
 
-def test_a_second_run_makes_no_evaluation_and_loads_no_model(tiny_learned: Path, tmp_path: Path, no_loading: Any) -> None:
+def test_a_second_run_makes_no_evaluation_and_loads_no_model(
+    tiny_learned: Path, tmp_path: Path, no_loading: NoLoading
+) -> None:
     first = carry_out(spec_of(tiny_learned, storage=tmp_path))
     manifest = Path(first.assembled.manifest).read_bytes()
     no_loading()
@@ -56,7 +62,7 @@ def test_a_second_run_makes_no_evaluation_and_loads_no_model(tiny_learned: Path,
 
 @pytest.mark.parametrize("change", [{"max_prompts": 2}, {"prompts": PROMPTS[::-1]}])
 def test_dividing_or_ordering_the_set_anew_makes_no_evaluation(
-    tiny_learned: Path, tmp_path: Path, no_loading: Any, change: dict[str, Any]
+    tiny_learned: Path, tmp_path: Path, no_loading: NoLoading, change: dict[str, Any]
 ) -> None:
     first = carry_out(spec_of(tiny_learned, storage=tmp_path))
     pixels = first.pixels()
@@ -87,7 +93,10 @@ def test_a_smaller_tau_reuses_the_steps_that_are_still_shared(tiny_learned: Path
 
 def test_a_prompt_whose_latents_are_not_finite_fails_alone(tiny_learned: Path) -> None:
     stage = stage_of(spec_of(tiny_learned, sharing={"tau": 0.0}))
-    real, doomed = stage.adapter.predict, stage.adapter.encode(PROMPTS[1:2], [_hash(PROMPTS[1])])["image_embeds"][0]
+    real, doomed = (
+        stage.adapter.predict,
+        stage.adapter.encode(PROMPTS[1:2], [text_hash(PROMPTS[1])])["image_embeds"][0],
+    )
 
     def predict(latents: torch.Tensor, index: int, conditioning: Any) -> torch.Tensor:
         output = real(latents, index, conditioning)
@@ -100,9 +109,3 @@ def test_a_prompt_whose_latents_are_not_finite_fails_alone(tiny_learned: Path) -
     assert [row.status for row in run.assembled.rows] == ["current", "failed"] + ["current"] * 4
     assert "not finite" in run.assembled.rows[1].error
     assert run.account.books.problems == ()
-
-
-def _hash(text: str) -> str:
-    from hierflow.hashing import text_hash
-
-    return text_hash(text)

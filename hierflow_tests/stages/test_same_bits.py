@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hierflow.denoise import batched_prediction
+from hierflow.models import runtime
 from hierflow_tests.stages.runs import PROMPTS, assert_equal, carry_out, spec_of
 
 SPLITTING = {"tau": 0.5}
@@ -60,7 +60,7 @@ def test_where_bits_are_not_promised_images_agree_within_a_tolerance(
     tiny: Path, largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixed = carry_out(spec_of(tiny, sharing=SPLITTING)).latents()
-    monkeypatch.setattr(batched_prediction, "FREE_BATCH", largest)
+    monkeypatch.setitem(runtime.LARGEST_BATCH, "cpu", largest)
     free = carry_out(spec_of(tiny, sharing=SPLITTING, deterministic=False))
     assert free.compiled.document.sampling.fixed_batch is None
     assert free.account.padding_rows == 0

@@ -1,0 +1,55 @@
+"""The store holds the truth: a Dagster instance that has never heard of a set takes it over for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from hierflow.assets.names import SetNames
+from hierflow.assets.subtree_assets import ASSETS
+from hierflow.document import load_document
+from hierflow.launch import launch
+from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.progress import Silent
+from hierflow_tests.image_sets import run, write_document
+
+NAMES = SetNames("trial")
+
+
+def test_a_fresh_instance_adopts_a_finished_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = write_document(tmp_path)
+    assert run(document).code == 0
+    home = tmp_path / "elsewhere"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise AssertionError("something was made again")
+
+    for work in ("encode", "predict", "decode", "scorer"):
+        monkeypatch.setattr(Kandinsky22, work, refuse)
+    done = launch(load_document(document), document, Silent, lambda sentence: None)
+
+    assert done.problems == []
+    assert done.run == []
+    assert len(done.skipped) == 2
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert set(instance.get_dynamic_partitions(NAMES.partitions)) == set(done.skipped)
+        for asset in ASSETS:
+            assert instance.get_materialized_partitions(NAMES.key(asset)) == set(done.skipped)
+            event = instance.get_latest_materialization_event(NAMES.key(asset))
+            assert event is not None
+            assert event.asset_materialization is not None
+            assert event.asset_materialization.metadata["evaluations_executed"].value == 0
+        before = _events(instance)
+
+    again = launch(load_document(document), document, Silent, lambda sentence: None)
+    assert again.problems == []
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert _events(instance) == before  # what is known is not reported twice
+
+
+def _events(instance: dg.DagsterInstance) -> dict[str, int]:
+    return {asset: len(instance.fetch_materializations(NAMES.key(asset), limit=100).records) for asset in ASSETS}
