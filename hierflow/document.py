@@ -36,6 +36,19 @@ _PROBLEMS = {
 }
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error: the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def load_document(path: Path) -> ImageSetSpec:
     """The image set that the YAML document at `path` describes.
 
@@ -44,7 +57,7 @@ def load_document(path: Path) -> ImageSetSpec:
             missing, unknown or out of range.
     """
     try:
-        documents = list(yaml.safe_load_all(path.read_text("utf-8")))
+        documents = list(yaml.load_all(path.read_text("utf-8"), Loader=_Loader))
     except FileNotFoundError as error:
         raise InputError("does not exist", file=path, remedy="give the path of an image-set document") from error
     except IsADirectoryError as error:

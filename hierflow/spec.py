@@ -37,9 +37,9 @@ class DiffusionSpec(_Section):
         description="Hub id or folder of the prior; by default the model's own `prior` folder, or its hub id "
         "with `-decoder` replaced by `-prior`.",
     )
-    steps: int = Field(40, ge=1, le=1000, strict=True, description="Denoising steps.")
+    steps: int = Field(40, ge=1, le=1000, strict=True, description="The number of denoising steps; 40 is usual.")
     guidance_scale: float = Field(4.0, ge=0, description="Classifier-free guidance; 1 or less turns it off.")
-    scheduler: SchedulerName = Field("ddpm", description="The sampler.")
+    scheduler: SchedulerName = Field("ddpm", description="The sampler; ddpm is what the model was trained with.")
     seed: int = Field(0, ge=0, strict=True, description="The seed all noise is derived from.")
     images_per_prompt: int = Field(1, ge=1, strict=True, description="Images a prompt, each with its own noise.")
     height: int | None = Field(None, ge=8, strict=True, description="Pixels; by default the model's own size.")
@@ -62,6 +62,11 @@ class DiffusionSpec(_Section):
         "By default on for float32 on a CPU, off elsewhere.",
     )
 
+    @field_validator("guidance_scale", "prior_guidance_scale", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return _number(value)
+
     @field_validator("guidance_scale", "prior_guidance_scale")
     @classmethod
     def _finite(cls, value: float) -> float:
@@ -83,6 +88,11 @@ class SharingSpec(_Section):
         strict=True,
         description="Store the states of every so many steps, besides those at splits; 0: none.",
     )
+
+    @field_validator("tau", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return _number(value)
 
     @field_validator("tau")
     @classmethod
@@ -113,11 +123,19 @@ class ImageSetSpec(_Section):
         description="Names the set, its assets, its job and its folder: letters, digits and underscores.",
         pattern=NAME_PATTERN,
     )
-    prompts: PromptSource = Field(description="Where the prompts come from.")
+    prompts: PromptSource = Field(
+        description="Where the prompts come from: one of `file`, `text`, `template` with `axes`, and `table`."
+    )
     diffusion: DiffusionSpec = Field(DiffusionSpec(), description="The model and how it samples.")
     sharing: SharingSpec = Field(SharingSpec(), description="How much similar prompts share.")
     partitions: PartitionsSpec = Field(PartitionsSpec(), description="How the set is divided.")
     storage: StorageSpec = Field(StorageSpec(), description="Where everything is kept.")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # YAML reads yes and no so, and pydantic would read them as 1 and 0
+        raise ValueError("is not a number")
+    return value
 
 
 def _finite(value: float) -> float:

@@ -48,7 +48,7 @@ def test_a_folder_without_documents_serves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gone.*HIERFLOW_DOCUMENTS"):
+    with pytest.raises(InputError, match=r"gone.*HIERFLOW_DOCUMENTS"):
         _loaded(tmp_path / "gone")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hierflow.document import load_document, validated
 from hierflow.errors import InputError
-from hierflow.spec import DiffusionSpec
+from hierflow.spec import DiffusionSpec, SharingSpec
 
 GOOD = """\
 type: hierflow.ImageSet
@@ -97,8 +97,8 @@ def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, exp
         ("sharing: {tau: }", r"sharing\.tau: 'null' is not a number; .*0 shares nothing"),
         ("sharing: {linkage: single}", r"sharing\.linkage: 'single' is not one of 'ward', 'average' or 'centroid'"),
         ("sharing: [1]", r"sharing: \[1\] is not a mapping of fields; how much similar prompts share"),
-        ("diffusion: {steps: 0}", r"diffusion\.steps: 0 is not at least 1; denoising steps"),
-        ("diffusion: {steps: forty}", r"diffusion\.steps: 'forty' is not a whole number; denoising steps"),
+        ("diffusion: {steps: 0}", r"diffusion\.steps: 0 is not at least 1; the number of denoising steps"),
+        ("diffusion: {steps: forty}", r"diffusion\.steps: 'forty' is not a whole number; the number of denoising steps"),
         ("diffusion: {steps: 1.5}", r"diffusion\.steps: 1\.5 is not a whole number"),
         ("diffusion: {steps: true}", r"diffusion\.steps: True is not a whole number"),
         ("diffusion: {steps: 2000}", r"diffusion\.steps: 2000 is not at most 1000"),
@@ -204,5 +204,19 @@ def test_a_key_of_several_lines_is_still_told_in_one(tmp_path: Path) -> None:
 
 def test_a_section_alone_is_validated_with_its_place() -> None:
     assert validated(DiffusionSpec, {"steps": 7}, "diffusion").steps == 7
-    with pytest.raises(InputError, match=r"^diffusion\.steps: 'x' is not a whole number; denoising steps\.$"):
+    with pytest.raises(InputError, match=r"^diffusion\.steps: 'x' is not a whole number; the number of denoising"):
         validated(DiffusionSpec, {"steps": "x"}, "diffusion")
+
+
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    document = tmp_path / "twice.yaml"
+    document.write_text("type: hierflow.ImageSet\nattributes:\n  name: one\n  name: two\n", "utf-8")
+    with pytest.raises(InputError, match=r"line 4: 'name' is given twice"):
+        load_document(document)
+
+
+@pytest.mark.parametrize("field", ["tau", "guidance_scale"])
+def test_a_truth_value_is_no_number(field: str) -> None:
+    model = SharingSpec if field == "tau" else DiffusionSpec
+    with pytest.raises(InputError, match=rf"section\.{field}: True is not a number"):
+        validated(model, {field: True}, "section")

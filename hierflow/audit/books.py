@@ -63,6 +63,7 @@ def keep_books(
     entries: Sequence[Entry],
     is_own: Callable[[Entry], bool],
     unmade: Iterable[State] = (),
+    unreadable: Sequence[str] = (),
 ) -> Books:
     """The books of the entries that `is_own` picks: one invocation's, or one plan's.
 
@@ -72,6 +73,7 @@ def keep_books(
         entries: the whole ledger, oldest first.
         is_own: whether an entry is part of what is audited.
         unmade: the states on the paths of images that do not exist.
+        unreadable: ledger files that are damaged; books without them are not the whole truth.
     """
     own = [entry for entry in entries if is_own(entry)]
     tally, live = _Tally(), set(_states(planned))
@@ -93,7 +95,10 @@ def keep_books(
         unaccounted=sum(entry.unaccounted for entry in entries),
         noted=noted,
     )
-    return Books(**{**books.__dict__, "problems": tuple(_problems(books, planned, len(new - live)))})
+    problems = _problems(books, planned, len(new - live))
+    if unreadable:
+        problems.append(f"{len(unreadable)} ledger files are damaged and left out, such as {unreadable[0]}")
+    return Books(**{**books.__dict__, "problems": tuple(problems)})
 
 
 class _Tally:

@@ -72,7 +72,12 @@ def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, who
         return entry.invocation == stage.invocation
 
     books = keep_books(
-        compiled.document.standard, _planned(compiled), entries, is_own, unmade=_unmade(compiled, rows)
+        compiled.document.standard,
+        _planned(compiled),
+        entries,
+        is_own,
+        unmade=_unmade(compiled, rows),
+        unreadable=sorted(stage.store.ledger.damaged),
     )
     own = [entry for entry in entries if is_own(entry)]
     seconds = {name: round(sum(entry.seconds.get(name, 0.0) for entry in own), 3) for name in _names(own)}

@@ -16,6 +16,7 @@ from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlantedTree
+from hierflow.store.storage import DamagedFileError
 from hierflow.tree import EmbeddingTree
 
 _LABEL = 32
@@ -30,7 +31,7 @@ def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> Compi
     images = stage.spec.diffusion.images_per_prompt
     bins = cut_bins(tree, stage.spec.partitions.max_prompts)
     leaves = [leaves_of(tree, subtrees) for subtrees in bins]
-    keys, tombstones = _keys(stage.store.plans.current(), [[planted.texts[i] for i in group] for group in leaves])
+    keys, tombstones = _keys(_plan_before(stage), [[planted.texts[i] for i in group] for group in leaves])
     labels = [slug(embeddings.texts[most_central(embeddings.vectors, group)], _LABEL) for group in leaves]
     named = _named(keys, labels, [[planted.texts[i] for i in group] for group in leaves], tombstones)
     finals = _final_states(stage, plan, planted)
@@ -60,12 +61,21 @@ def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> Compi
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
     """Store `compiled` and make it the current plan; returns whether it was not so already."""
     stage.store.claim()
-    current = stage.store.plans.current()
+    current = _plan_before(stage)
     if current is not None and current.document.id == compiled.document.id:
         return False
     stage.store.plans.save(compiled)
     stage.store.plans.point_to(compiled.document.id)
     return True
+
+
+def _plan_before(stage: Stage) -> CompiledPlan | None:
+    """The current plan. A damaged one costs no more than the keys that would have been inherited from it."""
+    try:
+        return stage.store.plans.current()
+    except (DamagedFileError, FileNotFoundError) as error:
+        stage.say(f"the plan before this one is lost, so partitions get new keys: {error}")
+        return None
 
 
 def _keys(before: CompiledPlan | None, bins: Sequence[Sequence[str]]) -> tuple[dict[int, str], list[str]]:

@@ -57,7 +57,8 @@ class Served:
 
     def version(self, asset: str) -> str:
         """The latest data version of an asset without partitions."""
-        assert (tags := self.event(asset).tags) is not None
+        tags = self.event(asset).tags
+        assert tags is not None
         return tags[DATA_VERSION]
 
     def versions(self, asset: str) -> dict[str, str]:
