@@ -73,10 +73,14 @@ def plan(spec: Path, as_json: bool) -> int:
 def run(spec: Path, as_json: bool) -> int:
     """Make what is missing, through real Dagster runs in this process; a second run redoes nothing."""
     from hierflow.launch import launch
+    from hierflow.prompts import load_prompts
     from hierflow.reporting import describe_run
+    from hierflow.stages.advice import advice
     from hierflow.stages.summary import summarise
 
     stage = _stage(spec)
+    for warning in advice(stage, load_prompts(stage.spec.prompts, stage.base)):
+        _say(f"warning: {warning}")
     done = launch(stage.spec, spec.resolve(), to_stderr, _say)
     summary = summarise(stage, done)
     _print(summary, describe_run(summary, done.problems), as_json)

@@ -12,6 +12,7 @@ from hierflow.errors import InputError, RunError
 from hierflow.progress import OpenProgress, Silent, to_stderr
 from hierflow.prompts import load_prompts
 from hierflow.spec import ImageSetSpec
+from hierflow.stages.advice import advice
 from hierflow.stages.auditing import Audit, write_audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
@@ -121,7 +122,7 @@ def _generated(stage: Stage) -> Generation:
         evaluations=account.books.executed,
         audit=account,
         manifest=_manifest(stage),
-        warnings=stage.adapter.warnings(prompts.distinct),
+        warnings=advice(stage, prompts),
     )
 
 

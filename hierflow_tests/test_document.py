@@ -98,7 +98,10 @@ def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, exp
         ("sharing: {linkage: single}", r"sharing\.linkage: 'single' is not one of 'ward', 'average' or 'centroid'"),
         ("sharing: [1]", r"sharing: \[1\] is not a mapping of fields; how much similar prompts share"),
         ("diffusion: {steps: 0}", r"diffusion\.steps: 0 is not at least 1; the number of denoising steps"),
-        ("diffusion: {steps: forty}", r"diffusion\.steps: 'forty' is not a whole number; the number of denoising steps"),
+        (
+            "diffusion: {steps: forty}",
+            r"diffusion\.steps: 'forty' is not a whole number; the number of denoising steps",
+        ),
         ("diffusion: {steps: 1.5}", r"diffusion\.steps: 1\.5 is not a whole number"),
         ("diffusion: {steps: true}", r"diffusion\.steps: True is not a whole number"),
         ("diffusion: {steps: 2000}", r"diffusion\.steps: 2000 is not at most 1000"),

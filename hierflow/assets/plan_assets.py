@@ -11,6 +11,7 @@ from hierflow.assets.run_stage import plan_of, stage_of
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import bytes_digest, digest
 from hierflow.prompts import load_prompts
+from hierflow.stages.advice import advice
 from hierflow.stages.embeddings import embed
 from hierflow.stages.latents import denoise_trunk
 from hierflow.stages.planning import adopt, make_plan
@@ -75,7 +76,7 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     def prompt_embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         stage = stage_of(context, *served.parts)
         prompts = stage.store.prompts.current()
-        for warning in stage.adapter.warnings(prompts.distinct):
+        for warning in advice(stage, prompts):
             context.log.warning(warning)
         embeddings = embed(stage, prompts)
         return dg.MaterializeResult(

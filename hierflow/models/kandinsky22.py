@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from hierflow.scoring import Scorer
 
-log = logging.getLogger(__name__)
 _DEFAULT_SIZE = 512
 
 
@@ -50,8 +48,7 @@ class Kandinsky22:
         self.encoder_fingerprint = source.encoder_fingerprint(spec, runtime.dtype)
         self.decoder_fingerprint = digest("hierflow decoder 1", source.decoder.fingerprint("movq"), runtime.dtype)
         self.rows_per_evaluation = 2 if spec.guidance_scale > 1 else 1
-        default = self._trained_size()
-        self.height, self.width = spec.height or default, spec.width or default
+        self.height, self.width = self._size("height"), self._size("width")
 
     @cached_property
     def identity(self) -> SamplingIdentity:
@@ -220,12 +217,28 @@ class Kandinsky22:
 
         return torch.Generator().manual_seed(seed_from("hierflow prior noise 1", self.spec.prior_seed, text_hash))
 
-    def _trained_size(self) -> int:
-        """The UNet's latent size, times the decoder's factor; Kandinsky's own default where it is not given."""
-        unet = self.source.decoder.config("unet", "config.json")
+    def _size(self, side: str) -> int:
+        """One side of the images: what the document asks for, or what the model was trained on.
+
+        The pipeline would silently round a size up to the next multiple of its factor squared.
+
+        Raises:
+            InputError: the document's size is no such multiple.
+        """
         movq = self.source.decoder.config("movq", "config.json")
-        size = unet.get("sample_size")
-        return int(size) * 2 ** (len(movq["block_out_channels"]) - 1) if size else _DEFAULT_SIZE
+        factor = 2 ** (len(movq["block_out_channels"]) - 1)
+        asked: int | None = getattr(self.spec, side)
+        if asked is None:
+            size = self.source.decoder.config("unet", "config.json").get("sample_size")
+            return int(size) * factor if size else _DEFAULT_SIZE
+        if asked % factor**2:
+            raise InputError(
+                f"is not a multiple of {factor**2}, as this model needs",
+                field=f"diffusion.{side}",
+                value=asked,
+                remedy=f"take {-(-asked // factor**2) * factor**2}",
+            )
+        return asked
 
     def _too_long(self, texts: Sequence[str]) -> list[str]:
         from transformers import CLIPTokenizer

@@ -9,6 +9,7 @@ import numpy as np
 from hierflow.audit.shares import shares
 from hierflow.images import ImageRow, build_manifest, manifest_bytes, render_gallery
 from hierflow.prompts import PromptSet
+from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
 from hierflow.stages.images import node_path
 from hierflow.store.plans import CompiledPlan
@@ -53,7 +54,7 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
         rows,
         axes,
         _facts(stage, compiled, rows),
-        stage.adapter.warnings(prompts.distinct),
+        advice(stage, prompts),
         image_size=(sampling.width, sampling.height),
     )
     files.write(GALLERY, page.encode(), durable=True)

@@ -127,7 +127,8 @@ def _execute(
         return done
 
     def keep(state_id: str, state: SamplerState) -> None:
-        stage.store.states.save(state_id, state.tensors(), state.meta())
+        if bool(state.latents.isfinite().all()):  # else a later run would start from what has failed already
+            stage.store.states.save(state_id, state.tensors(), state.meta())
         if state_id in wanted:
             done.states[state_id] = state.latents
 

@@ -9,6 +9,7 @@ from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import plan_work
 from hierflow.plan.cost import Estimate, estimate
 from hierflow.prompts import PromptSet, load_prompts
+from hierflow.stages.advice import advice
 from hierflow.stages.auditing import measured_pace
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
@@ -80,7 +81,7 @@ def look_ahead(stage: Stage) -> Outlook:
         to_run=keys,
         evaluations=evaluations,
         estimate=estimate(pace, compiled.document.planned, len(prompts), len(sizes)) if pace else None,
-        warnings=stage.adapter.warnings(prompts.distinct),
+        warnings=advice(stage, prompts),
     )
 
 

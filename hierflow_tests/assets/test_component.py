@@ -15,7 +15,6 @@ import hierflow
 from hierflow.store import SetStore
 from hierflow_tests.image_sets import attributes
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 

@@ -40,6 +40,18 @@ def test_partitioning_changes_no_bit(tiny_learned: Path, scheduler: str) -> None
         assert_equal(runs[0].pixels(), other.pixels())
 
 
+@pytest.mark.parametrize("scheduler", ["dpmpp_2m", "unipc", "euler"])
+def test_a_partition_that_starts_from_noise_knows_nothing_of_the_one_before(
+    tiny_learned: Path, scheduler: str
+) -> None:
+    runs = [
+        carry_out(spec_of(tiny_learned, sharing={"tau": 0.0}, max_prompts=size, scheduler=scheduler))
+        for size in (100, 3)
+    ]
+    assert len(runs[1].ran) > 1
+    assert_equal(runs[0].latents(), runs[1].latents())
+
+
 def test_checkpoints_change_no_bit(tiny_learned: Path) -> None:
     runs = [
         carry_out(spec_of(tiny_learned, sharing={**SPLITTING, "checkpoint_every": every}, scheduler="unipc"))

@@ -1,0 +1,37 @@
+"""What a user is told though nothing is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hierflow.document import validated
+from hierflow.prompts import load_prompts
+from hierflow.spec import ImageSetSpec
+from hierflow.stages.advice import advice
+from hierflow.stages.context import Stage
+
+
+def advice_on(text: str, **diffusion: object) -> list[str]:
+    fields = {"name": "advised", "prompts": {"text": [text]}, "diffusion": diffusion}
+    stage = Stage(validated(ImageSetSpec, fields, ""), Path(), None, run="r", invocation="i")
+    return advice(stage, load_prompts(stage.spec.prompts, Path()))
+
+
+def test_words_the_mini_model_knows_need_no_advice() -> None:
+    assert advice_on("a photo of a red striped mug on a wooden table") == []
+
+
+def test_unknown_words_are_named() -> None:
+    (sentence,) = advice_on("a photo of a futuristic robot")
+    assert "'futuristic'" in sentence
+    assert "'robot'" in sentence
+    assert "'photo'" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "sentences"), [("ddim", 1), ("dpmpp_2m", 1), ("ddpm", 0), ("euler_ancestral", 0)]
+)
+def test_one_noise_for_all_is_advised_against_where_the_sampler_adds_none(scheduler: str, sentences: int) -> None:
+    assert len(advice_on("a mug", scheduler=scheduler, initial_noise="shared")) == sentences
