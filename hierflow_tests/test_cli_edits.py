@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,12 @@ def test_renaming_an_axis_evaluates_and_decodes_nothing(tmp_path: Path, monkeypa
 def test_a_bad_edit_loses_nothing(tmp_path: Path) -> None:
     document = write_document(tmp_path)
     assert run(document).code == 0
-    for changes in ({"sharing": {"tau": -1}}, {"prompts": {"text": []}}, {"diffusion": {"model": "nonsense"}}):
+    faults: list[dict[str, Any]] = [
+        {"sharing": {"tau": -1}},
+        {"prompts": {"text": []}},
+        {"diffusion": {"model": "nonsense"}},
+    ]
+    for changes in faults:
         write_document(tmp_path, **changes)
         before = snapshot(tmp_path)
         assert command("run", document).code == 2

@@ -100,7 +100,7 @@ def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, exp
         ("diffusion: {steps: 0}", r"diffusion\.steps: 0 is not at least 1; the number of denoising steps"),
         (
             "diffusion: {steps: forty}",
-            r"diffusion\.steps: 'forty' is not a whole number; the number of denoising steps",
+            r"diffusion\.steps: 'forty' is not a whole number; the number of",
         ),
         ("diffusion: {steps: 1.5}", r"diffusion\.steps: 1\.5 is not a whole number"),
         ("diffusion: {steps: true}", r"diffusion\.steps: True is not a whole number"),

@@ -32,7 +32,7 @@ class Made:
 
     def png(self, row: dict[str, Any]) -> bytes:
         """The row's file."""
-        return (self.folder / row["image_path"]).read_bytes()
+        return (self.folder / str(row["image_path"])).read_bytes()
 
 
 @pytest.fixture(scope="module")

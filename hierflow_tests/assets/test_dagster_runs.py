@@ -137,7 +137,7 @@ def test_books_balance_fails_when_the_ledger_has_been_tampered_with(copied: Serv
     assert result.success
     (check,) = [check for check in result.get_asset_check_evaluations() if check.check_name == "books_balance"]
     assert check.passed is False
-    assert "the hook counted 10 evaluations, the ledger lists 9" in check.metadata["problems"].value
+    assert "the hook counted 10 evaluations, the ledger lists 9" in str(check.metadata["problems"].value)
 
 
 def test_complete_warns_while_a_partition_is_missing(copied: Served) -> None:
