@@ -27,7 +27,7 @@ def load_definitions(folder: Path) -> dg.Definitions:
         )
     found: dict[str, Path] = {}
     definitions = []
-    for document in sorted(folder.resolve().glob("*.yaml")):
+    for document in sorted(folder.resolve().glob("*.y*ml")):
         if not is_image_set(document):
             continue
         spec = load_document(document)

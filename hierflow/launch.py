@@ -14,9 +14,10 @@ from typing import Any
 import dagster as dg
 
 from hierflow.assets.build import build_image_set
-from hierflow.assets.events import RUNNING, adopt
+from hierflow.assets.events import adopt
+from hierflow.assets.liveness import active_partitions, process_tag
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG, SetNames
-from hierflow.assets.run_stage import process_tag, progress_through
+from hierflow.assets.run_stage import progress_through
 from hierflow.assets.subtree_assets import ASSETS, partition_versions
 from hierflow.errors import InputError
 from hierflow.progress import OpenProgress
@@ -70,27 +71,32 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
     stage.store.claim()  # whether its folder can really be made, only making it tells
     with _instance(home) as instance, progress_through(report):
         runner = _Runner(build_image_set(spec, document.parent, document), instance, spec.name, done)
-        if runner.execute(SetNames(spec.name).plan_job, {}):
+        if SetNames(spec.name).op("embedding_tree") in runner.execute(SetNames(spec.name).plan_job, {}):
             _run_what_is_missing(runner, stage, say)
     done.seconds = time.monotonic() - began
     return done
 
 
 def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], object]) -> None:
+    """Run partitions, image set and audit of the plan just adopted.
+
+    That the trunk failed does not keep partitions from being tried: each goes as far back as it needs to.
+    """
     done, instance, names = runner.done, runner.instance, SetNames(runner.name)
     compiled = stage.store.plans.current()
     if compiled is None:
         raise RuntimeError("the plan job succeeded, but left no plan")
     done.plan = compiled
-    active = _active_partitions(instance, runner.name)
-    for key in active:
-        say(f"partition {key} is being run elsewhere; leaving it to that run")
+    active = active_partitions(instance, runner.name)
+    for key, run in active.items():
+        say(f"partition {key} is left to run {run}, which is at work on it (if it is not, mark it failed in Dagster)")
     keys = todo(stage.store, compiled, active=active, give_up=False)
     done.skipped = [key for key in compiled.document.keys if key not in keys]
     tags = {PLAN_TAG: compiled.document.id}
     for place, key in enumerate(keys, start=1):
         say(f"partition {place} of {len(keys)}: {key}")
-        (done.run if runner.execute(names.subtree_job, tags, key) else done.failed).append(key)
+        succeeded = runner.execute(names.subtree_job, tags, key)
+        (done.run if succeeded == {f"{runner.name}_subtree"} else done.failed).append(key)
     _adopt_the_rest(instance, stage, compiled, names)
     runner.execute(names.finish_job, tags)
 
@@ -149,8 +155,8 @@ class _Runner:
     name: str
     done: Launch
 
-    def execute(self, job: str, tags: Mapping[str, str], partition: str | None = None) -> bool:
-        """Run a job; whether it succeeded. What failed is noted in the launch."""
+    def execute(self, job: str, tags: Mapping[str, str], partition: str | None = None) -> set[str]:
+        """Run a job; returns the steps that succeeded. What failed is noted in the launch."""
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
@@ -165,7 +171,7 @@ class _Runner:
         )
         if not result.success:
             self.done.problems.append(_why(result, partition or job))
-        return bool(result.success)
+        return {str(event.step_key) for event in result.all_events if event.is_step_success}
 
 
 def _why(result: Any, what: str) -> str:
@@ -179,33 +185,6 @@ def _why(result: Any, what: str) -> str:
             text = (reason.description if reason and reason.description else None) or error.message
             return f"{what}: {' '.join(str(text).split())}"
     return f"{what}: the run failed before its first step"
-
-
-def _active_partitions(instance: dg.DagsterInstance, name: str) -> set[str]:
-    """The partitions that other runs of the set are working on; runs whose process has died are marked failed."""
-    active = set()
-    for run in instance.get_runs(dg.RunsFilter(tags={SET_TAG: name}, statuses=list(RUNNING))):
-        if _is_dead(run.tags.get(PROCESS_TAG)):
-            instance.report_run_failed(run, message="The process that executed this run has died.")
-        elif key := run.tags.get("dagster/partition"):
-            active.add(key)
-    return active
-
-
-def _is_dead(process: str | None) -> bool:
-    """Whether a process tag names a process of this machine that is gone; unknown processes count as alive."""
-    if not process:
-        return False
-    node, _, pid = process.rpartition(":")
-    if node != os.uname().nodename:
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _adopt_the_rest(instance: dg.DagsterInstance, stage: Stage, compiled: CompiledPlan, names: SetNames) -> None:

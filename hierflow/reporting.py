@@ -62,6 +62,9 @@ def describe_status(found: dict[str, Any]) -> str:
         ("gallery", str(found["gallery"])),
         ("manifest", str(found["manifest"])),
     ]
+    if found["edited"]:
+        since = f"{', '.join(found['edited'])}: `hierflow plan` shows what a run would do about it"
+        rows.insert(2, ("edited", since))
     failures = "".join(f"\n{row['status']}: {row['prompt_id']}: {row['error']}" for row in found["failed"][:20])
     return _table(found["name"], rows) + failures
 

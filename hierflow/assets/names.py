@@ -22,6 +22,10 @@ class SetNames:
         """The key of one of the set's assets."""
         return dg.AssetKey([self.name, asset])
 
+    def op(self, asset: str) -> str:
+        """The step that makes one of the set's unpartitioned assets."""
+        return self.key(asset).to_python_identifier()
+
     @property
     def partitions(self) -> str:
         """The dynamic partitions of the set's subtrees."""

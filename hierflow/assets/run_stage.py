@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -59,8 +58,3 @@ def plan_of(context: dg.AssetExecutionContext, stage: Stage) -> CompiledPlan:
     if compiled is None:
         raise dg.Failure(f"the image set {stage.spec.name} has no plan yet: materialise its embedding_tree first")
     return compiled
-
-
-def process_tag() -> str:
-    """Names this process, so that a run it leaves behind can be recognised as dead."""
-    return f"{os.uname().nodename}:{os.getpid()}"

@@ -59,12 +59,12 @@ def resolve_runtime(spec: DiffusionSpec) -> Runtime:
 
     device = spec.device if spec.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        usable = torch.device(device).type == "cpu" or torch.zeros(1, device=device).numel() == 1
+        float(torch.zeros(1, device=device))  # `meta` is a device, but holds nothing
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             "is not a device of this machine", field="diffusion.device", value=device, remedy="take `cpu` or `auto`"
         ) from error
-    on_cpu = torch.device(device).type == "cpu" and usable
+    on_cpu = torch.device(device).type == "cpu"
     dtype = spec.dtype if spec.dtype != "auto" else ("float32" if on_cpu else "float16")
     promised = spec.deterministic if spec.deterministic is not None else (on_cpu and dtype == "float32")
     return Runtime(device, dtype, FIXED_BATCH if promised else None)

@@ -203,7 +203,6 @@ def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image:
         "linkage": compiled.planted.tree.linkage,
         "node_path": node_path(compiled, image.leaf),
         "state_id": image.record.state,
-        "run_id": stage.run,
     }
 
 

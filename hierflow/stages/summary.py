@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hierflow.errors import InputError
+from hierflow.prompts import load_prompts
 from hierflow.stages.auditing import AUDIT, Audit, audit
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import AssembledSet, assembled
@@ -62,6 +63,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
     """
     compiled = _current(stage)
     made = _assembled(stage, compiled)
+    edited = _edited(stage, compiled)
     left = todo(stage.store, compiled, give_up=False)
     return {
         "name": stage.spec.name,
@@ -69,6 +71,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "prompts": len({row.prompt_id for row in made.rows}),
         "images": made.current,
         "complete": made.complete,
+        "edited": edited,
         "partitions": {"total": len(compiled.document.partitions), "to_run": left},
         "failed": [
             {"prompt_id": row.prompt_id, "image_index": row.image_index, "status": row.status, "error": row.error}
@@ -79,6 +82,28 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "manifest": made.manifest,
         "gallery": made.gallery,
     }
+
+
+def _edited(stage: Stage, compiled: CompiledPlan) -> list[str]:
+    """The sections of the document that no longer say what the current plan was made from."""
+    plan, spec, adapter = compiled.document, stage.spec, stage.adapter
+    before_and_now = {
+        "prompts": (plan.prompts, load_prompts(spec.prompts, stage.base).content_hash),
+        "diffusion": (
+            (plan.sampling, plan.encoder, plan.decoder, plan.images_per_prompt),
+            (
+                adapter.identity,
+                adapter.encoder_fingerprint,
+                adapter.decoder_fingerprint,
+                spec.diffusion.images_per_prompt,
+            ),
+        ),
+        "sharing": (
+            (plan.tau, compiled.planted.tree.linkage),
+            (spec.sharing.tau, spec.sharing.linkage),
+        ),
+    }
+    return [section for section, (before, now) in before_and_now.items() if before != now]
 
 
 def audit_of(stage: Stage) -> Audit:
