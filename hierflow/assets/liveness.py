@@ -59,5 +59,5 @@ def _started_without_proc(pid: int) -> str:
     except ProcessLookupError:
         return "gone"
     except PermissionError:
-        pass  # it is there, and somebody else's
+        return "unknown"  # it is there, and somebody else's
     return "unknown"

@@ -41,11 +41,14 @@ def prompt_source(served: ServedSet) -> dg.SourceAsset:
 
 def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     """prompt_set, prompt_embeddings, embedding_tree and shared_latents."""
+    return [_prompt_set(served), _prompt_embeddings(served), _embedding_tree(served), _shared_latents(served)]
+
+
+def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
     names = SetNames(served.spec.name)
-    common = served.common
 
     @dg.asset(
-        **common("prompt_set"),
+        **served.common("prompt_set"),
         deps=[names.key("prompt_source")],
         kinds={"parquet"},
         description="The expanded prompts: one row a prompt, an axis a column. Equal texts are generated once.",
@@ -67,9 +70,15 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
             },
         )
 
+    return prompt_set
+
+
+def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
+    names = SetNames(served.spec.name)
+
     @dg.asset(
-        **common("prompt_embeddings"),
-        deps=[prompt_set],
+        **served.common("prompt_embeddings"),
+        deps=[names.key("prompt_set")],
         kinds={"pytorch", "safetensors"},
         description="What the text encoders and the prior make of every distinct prompt, kept by content.",
     )
@@ -88,9 +97,15 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
             },
         )
 
+    return prompt_embeddings
+
+
+def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
+    names = SetNames(served.spec.name)
+
     @dg.asset(
-        **common("embedding_tree"),
-        deps=[prompt_embeddings],
+        **served.common("embedding_tree"),
+        deps=[names.key("prompt_embeddings")],
         kinds={"scipy"},
         description="The tree that similar prompts share their steps along, and the plan that it cuts into.",
     )
@@ -118,9 +133,15 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
             },
         )
 
+    return embedding_tree
+
+
+def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
+    names = SetNames(served.spec.name)
+
     @dg.asset(
-        **common("shared_latents"),
-        deps=[embedding_tree],
+        **served.common("shared_latents"),
+        deps=[names.key("embedding_tree")],
         kinds={"pytorch", "safetensors"},
         description="The steps above the partition cut (the trunk). Editing prompts does not move its version.",
     )
@@ -140,7 +161,7 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
             },
         )
 
-    return [prompt_set, prompt_embeddings, embedding_tree, shared_latents]
+    return shared_latents
 
 
 def _inert(text: str) -> str:
