@@ -83,6 +83,8 @@ def run(spec: Path, as_json: bool) -> int:
         _say(f"warning: {warning}")
     done = launch(stage.spec, spec.resolve(), to_stderr, _say)
     summary = summarise(stage, done)
+    for problem in done.problems if as_json else ():  # the text on stdout has them already
+        _say(f"failed: {problem}")
     _print(summary, describe_run(summary, done.problems), as_json)
     return FAILED if done.problems or not summary["complete"] else DONE
 

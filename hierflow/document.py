@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ COMPONENT = "hierflow.ImageSet"
 _KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
 """What Dagster reads at the top of a component's document."""
 Model = TypeVar("Model", bound=BaseModel)
+# A line and not parsed YAML: a document with a fault in it must be found, so that loading it can tell the fault.
+_TYPE_LINE = re.compile(rf"""^(\{{\s*)?['"]?type['"]?\s*:\s+['"]?{re.escape(COMPONENT)}['"]?\s*(,|\}}|\s#|$)""", re.MULTILINE)
 
 _PROBLEMS = {
     "missing": "is missing",
@@ -187,8 +190,6 @@ def _one_line(error: Exception) -> str:
 def is_image_set(path: Path) -> bool:
     """Whether a YAML file says it describes an image set; files that cannot be read say so when they are loaded."""
     try:
-        return any(
-            line.split("#")[0].strip() == f"type: {COMPONENT}" for line in path.read_text("utf-8").splitlines()
-        )
+        return bool(_TYPE_LINE.search(path.read_text("utf-8-sig")))
     except (OSError, UnicodeDecodeError):
         return False

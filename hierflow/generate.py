@@ -96,7 +96,11 @@ def generate(
     run = uuid.uuid4().hex
     report: OpenProgress = to_stderr if progress else Silent
     stage = Stage(spec, Path.cwd(), None, run=run, invocation=run, progress=report)
-    return _generated(stage)
+    try:
+        return _generated(stage)
+    finally:
+        if not storage:  # memory:// lives as long as the process, and a notebook calls this many times
+            stage.store.files.remove()
 
 
 def _generated(stage: Stage) -> Generation:

@@ -39,6 +39,7 @@ class Launch:
         plan: the plan that was run; None if the plan job failed.
         run, skipped, failed: partition keys.
         problems: what went wrong, a sentence each.
+        interrupted: whether a signal asked for an end; what had not begun by then was left alone.
     """
 
     invocation: str
@@ -48,6 +49,7 @@ class Launch:
     skipped: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
 
 def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callable[[str], object]) -> Launch:
@@ -71,7 +73,8 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
     stage.store.claim()  # whether its folder can really be made, only making it tells
     with _instance(home) as instance, progress_through(report):
         runner = _Runner(build_image_set(spec, document.parent, document), instance, spec.name, done)
-        if SetNames(spec.name).op("embedding_tree") in runner.execute(SetNames(spec.name).plan_job, {}):
+        planned = runner.execute(SetNames(spec.name).plan_job, {})
+        if SetNames(spec.name).op("embedding_tree") in planned and not done.interrupted:
             _run_what_is_missing(runner, stage, say)
     done.seconds = time.monotonic() - began
     return done
@@ -94,9 +97,15 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
     done.skipped = [key for key in compiled.document.keys if key not in keys]
     tags = {PLAN_TAG: compiled.document.id}
     for place, key in enumerate(keys, start=1):
+        if run := active_partitions(instance, runner.name).get(key):  # begun by another command since
+            say(f"partition {key} is left to run {run}, which began it meanwhile")
+            done.skipped.append(key)
+            continue
         say(f"partition {place} of {len(keys)}: {key}")
         succeeded = runner.execute(names.subtree_job, tags, key)
         (done.run if succeeded == {f"{runner.name}_subtree"} else done.failed).append(key)
+        if done.interrupted:
+            return
     _adopt_the_rest(instance, stage, compiled, names)
     runner.execute(names.finish_job, tags)
 
@@ -171,11 +180,20 @@ class _Runner:
         )
         if not result.success:
             self.done.problems.append(_why(result, partition or job))
+            self.done.interrupted = self.done.interrupted or _was_interrupted(result)
         return {str(event.step_key) for event in result.all_events if event.is_step_success}
+
+
+def _was_interrupted(result: Any) -> bool:
+    """Whether a run ended because of a signal (Ctrl-C, or SIGTERM): Dagster turns it into a step's failure."""
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in failures)
 
 
 def _why(result: Any, what: str) -> str:
     """The innermost reason a run failed, in one line."""
+    if _was_interrupted(result):
+        return f"{what}: interrupted; what it finished is kept, and the next run goes on from there"
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error:
             error = event.step_failure_data.error

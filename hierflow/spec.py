@@ -40,7 +40,9 @@ class DiffusionSpec(_Section):
     steps: int = Field(40, ge=1, le=1000, strict=True, description="The number of denoising steps; 40 is usual.")
     guidance_scale: float = Field(4.0, ge=0, description="Classifier-free guidance; 1 or less turns it off.")
     scheduler: SchedulerName = Field("ddpm", description="The sampler; ddpm is what the model was trained with.")
-    seed: int = Field(0, ge=0, strict=True, description="The seed all noise is derived from.")
+    seed: int = Field(
+        0, ge=0, le=2**63 - 1, strict=True, description="The seed all noise is derived from; the manifest holds it."
+    )
     images_per_prompt: int = Field(1, ge=1, strict=True, description="Images a prompt, each with its own noise.")
     height: int | None = Field(None, ge=8, strict=True, description="Pixels; by default the model's own size.")
     width: int | None = Field(None, ge=8, strict=True, description="Pixels; by default the model's own size.")

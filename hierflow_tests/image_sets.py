@@ -20,13 +20,13 @@ from hierflow.images import read_manifest
 from hierflow.models import registry
 
 FOUR = ["a red mug", "a blue mug", "a red chair", "a blue chair"]
-"""Prompts that make two partitions of two, mugs and chairs, below a trunk of one step (with tau 2 and 4 steps)."""
+"""Prompts that make two partitions of two, mugs and chairs, below a trunk of one step (with tau 1.5 and 4 steps)."""
 
 ATTRIBUTES: dict[str, Any] = {
     "name": "trial",
     "prompts": {"text": FOUR},
     "diffusion": {"model": "mini", "steps": 4, "prior_steps": 2},
-    "sharing": {"tau": 2.0},
+    "sharing": {"tau": 1.5},
     "partitions": {"max_prompts": 2},
     "storage": {"path": "./out"},
 }

@@ -35,8 +35,9 @@ def is_dead(process: str | None) -> bool:
     """Whether a process tag names a process of this machine that is gone, or whose number another one has now."""
     if not process:
         return False
-    node, pid, started = process.split(":")
-    if node != os.uname().nodename:
+    node, _, rest = process.partition(":")
+    pid, _, started = rest.partition(":")
+    if node != os.uname().nodename or not pid.isdigit():
         return False
     return _started(int(pid)) != started
 

@@ -46,8 +46,9 @@ def render_gallery(
     template, policy = _template()
     filters = [(label, list(dict.fromkeys(values)), values) for label, values in _filters(rows, axes)]
     records = [_record(row, axes) for row in rows]
+    choices = [{option: number for number, option in enumerate(options)} for _, options, _ in filters]
     for place, record in enumerate(records):
-        record["choices"] = [options.index(values[place]) for _, options, values in filters]
+        record["choices"] = [number[filters[at][2][place]] for at, number in enumerate(choices)]
     return template.render(
         title=title,
         facts=facts,

@@ -179,4 +179,10 @@ def _axis(values: Sequence[Any]) -> pa.Array:
 def _rows_digest(table: pa.Table) -> str:
     # Parquet renames what is inside a map, so only that it is one counts.
     kinds = ["map" if pa.types.is_map(column.type) else str(column.type) for column in table.schema]
-    return digest(table.column_names, kinds, [column.to_pylist() for column in table.columns])
+    values = [[_sayable(value) for value in column.to_pylist()] for column in table.columns]
+    return digest(table.column_names, kinds, values)
+
+
+def _sayable(value: Any) -> Any:
+    """`value`, or its text where JSON knows no such number: an axis may hold NaN."""
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -52,7 +52,11 @@ def _remembered() -> dict[str, dict[str, object]]:
         known: dict[str, dict[str, object]] = json.loads((cache_folder() / "fingerprints.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return known
+    return known if isinstance(known, dict) and all(map(_is_entry, known.values())) else {}
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and entry.keys() == {"size", "mtime", "sha256"}
 
 
 def _remember(known: dict[str, dict[str, object]]) -> None:

@@ -84,7 +84,7 @@ class PromptSet:
             "prompt": pa.array(self.texts, pa.string()),
             "text_hash": pa.array([hash_of[text] for text in self.texts], pa.string()),
         }
-        return pa.table(own | {name: pa.array(column) for name, column in self.columns.items()})
+        return pa.table(own | {name: _arrow(column) for name, column in self.columns.items()})
 
     @classmethod
     def from_table(cls, table: pa.Table) -> PromptSet:
@@ -111,6 +111,13 @@ class PromptSet:
         for row, text in enumerate(self.texts):
             rows[text].append(row)
         return {key: tuple(rows[text]) for key, text in zip(self.hashes, self.distinct, strict=True)}
+
+
+def _arrow(column: tuple[Any, ...]) -> pa.Array:
+    try:
+        return pa.array(column)
+    except OverflowError:  # pyarrow takes whole numbers for signed ones
+        return pa.array(column, pa.uint64())
 
 
 def _json_value(value: Any) -> Any:

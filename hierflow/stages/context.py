@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from hierflow.errors import InputError
 from hierflow.models.adapter import Adapter
 from hierflow.progress import OpenProgress, Silent
 from hierflow.spec import ImageSetSpec
@@ -94,9 +95,25 @@ class Stopwatch:
 
 
 def storage_url(spec: ImageSetSpec, base: Path) -> str:
-    """`storage.path`, absolute: relative paths are relative to the document."""
+    """`storage.path`, absolute: relative paths are relative to the document.
+
+    Raises:
+        InputError: no file system could hold such a path.
+    """
     path = spec.storage.path
-    return path if "://" in path else str((base / Path(path).expanduser()).resolve())
+    if "://" in path:
+        return path
+    try:
+        folder = (base / Path(path).expanduser()).resolve()
+        folder.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, the home of nobody
+        raise InputError(
+            f"is not a path ({error})"[:200],
+            field="storage.path",
+            value=path,
+            remedy="give a folder that can be written to",
+        ) from error
+    return str(folder)
 
 
 def _file_safe(name: str) -> str:

@@ -77,6 +77,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
     partition_of = compiled.partition_of_text()
     current = _current_images(stage, compiled)
     last_good = _last_good_images(stage)
+    files = set(stage.store.files.list("images"))
     errors = {
         entry.partition: entry.error
         for entry in stage.store.ledger.entries()
@@ -90,7 +91,8 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
         leaf = planted.leaf_of[hashed]
         for index in range(document.images_per_prompt):
             found = current.get((prompt_id, index))
-            image = found if found and not found.error else last_good.get((prompt_id, index))
+            candidates = (found, last_good.get((prompt_id, index)))
+            image = next((image for image in candidates if image and not image.error and image.path in files), None)
             is_current = image is not None and image is found
             missing = "" if is_current else _why(found, errors.get(partition_of[hashed], ""))
             rows.append(
@@ -116,6 +118,8 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
 
 
 def _why(found: ImageRecord | None, failure: str) -> str:
+    if found and not found.error:
+        return "its file is gone; the next run decodes it again"
     return (found.error if found else "") or failure or "its partition has not been run"
 
 

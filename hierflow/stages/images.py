@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from hierflow.audit.shares import shares
 from hierflow.hashing import bytes_digest
 from hierflow.images import decode_png, encode_png, image_name
 from hierflow.prompts import PromptSet
+from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
 from hierflow.stages.latents import Denoised, denoise_partition
 from hierflow.store.plans import CompiledPlan
@@ -47,7 +49,11 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
 
     Images that exist and are intact are neither denoised nor decoded again; scores of the same version are not
     computed again. A prompt whose latents are not finite fails alone.
+
+    Raises:
+        RunError: the plan was made for another model.
     """
+    check_model(stage, compiled)
     wanted = list(_wanted(compiled, prompts, key))
     earlier = _earlier_images(stage, compiled)
     made = {(image.record.state, image.record.prompt_id): _intact(stage, earlier, image) for image in wanted}
@@ -126,19 +132,18 @@ def _paid(
     """
     plan, planted = compiled.plan, compiled.planted
     everyone = np.array([len(prompts.rows_of(text)) for text in planted.texts], dtype=np.int64)
-    trunk = {
-        work.chain: work.last - work.first + 1
-        for entry in stage.store.ledger.entries()
-        if entry.stage == "trunk" and entry.plan == compiled.document.id
-        for work in entry.work
-    }
+    trunk: Counter[str] = Counter()
+    for entry in stage.store.ledger.entries():
+        if entry.stage == "trunk" and entry.plan == compiled.document.id:
+            for work in entry.work:  # a chain occurs again where a trunk that broke off was taken up
+                trunk[work.chain] += work.last - work.first + 1
     result = []
     for index, ids in enumerate(compiled.ids):
         here = np.zeros(len(planted.texts), dtype=np.int64)
         for image in missing:
             here[image.leaf] += image.record.image_index == index
         executed = {s.segment: float(len(s)) for s in denoised.stretches if s.image_index == index}
-        above = {int(s): float(trunk.get(ids.chain(int(s)), 0)) for s in compiled.segments_of(None)}
+        above = {int(s): float(trunk[ids.chain(int(s))]) for s in compiled.segments_of(None)}
         result.append(shares(plan, executed, here) + shares(plan, above, everyone))
     return result
 
@@ -167,7 +172,8 @@ def _decoded(
         png = encode_png(pixels[row], _provenance(stage, compiled, prompts, image))
         name = image_name(image.record.prompt_id, image.record.state, image.record.image_index)
         path = f"images/{compiled.document.decoder[:8]}/{name}"
-        stage.store.files.write(path, png)
+        # Durable: the record that follows says the file is whole, and nobody looks inside it again.
+        stage.store.files.write(path, png, durable=True)
         share = float(paid[image.record.image_index][image.leaf])
         yield replace(image.record, path=path, sha256=bytes_digest(png), run=stage.run, paid=share)
 

@@ -15,6 +15,7 @@ from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
 from hierflow.plan.partitions import TRUNK
+from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.embeddings import stored_conditioning
 from hierflow.store.ledger import Entry, OpenEntry
@@ -48,7 +49,11 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> 
 
     Returns:
         The evaluations executed, 0 if everything was stored or nothing is shared above the cut.
+
+    Raises:
+        RunError: the plan was made for another model.
     """
+    check_model(stage, compiled)
     terminals = _trunk_ends(stage, compiled, keys)
     stretches = _work(stage, compiled, terminals)
     if not stretches:

@@ -20,12 +20,11 @@ class PromptBook:
         self._storage = storage
 
     def save(self, prompts: PromptSet) -> None:
-        """Store `prompts` and make them the current ones."""
-        path = _path(prompts.content_hash)
-        if not self._storage.exists(path):
+        """Store `prompts`, over what is damaged, and make them the current ones."""
+        if not self._intact(prompts.content_hash):
             file = io.BytesIO()
             pq.write_table(prompts.to_table(), file, compression="zstd")
-            self._storage.write(path, file.getvalue(), durable=True)
+            self._storage.write(_path(prompts.content_hash), file.getvalue(), durable=True)
         write_json(self._storage, _POINTER, {"prompts": prompts.content_hash})
 
     def current(self) -> PromptSet:
@@ -52,6 +51,13 @@ class PromptBook:
         if prompts.content_hash != content_hash:
             raise DamagedFileError(f"{self._storage.url(path)} does not hold what its name says")
         return prompts
+
+    def _intact(self, content_hash: str) -> bool:
+        try:
+            self.load(content_hash)
+        except (FileNotFoundError, DamagedFileError):
+            return False
+        return True
 
 
 def _path(content_hash: str) -> str:

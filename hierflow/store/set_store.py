@@ -16,6 +16,8 @@ from hierflow.store.states import StateStore
 from hierflow.store.storage import Storage
 
 _MARK = "set.json"
+_FORMAT = 1
+"""Of everything below a set's folder; another number means that other files, or other fields, lie there."""
 
 
 class SetStore:
@@ -56,12 +58,21 @@ class SetStore:
         """Refuse a folder that another document made.
 
         Raises:
-            InputError: a set of this name, described by another document, lies here.
+            InputError: a set of this name, described by another document or written in another format, lies here.
         """
         try:
-            owner = read_json(self.files, _MARK)["document"]
+            mark = read_json(self.files, _MARK)
         except FileNotFoundError:
             return
+        if mark["format"] != _FORMAT:
+            raise InputError(
+                f"is stored at {self.files.url()} in format {mark['format']}, and this hierflow reads {_FORMAT}",
+                file=self._document,
+                field="name",
+                value=self.name,
+                remedy="use the hierflow that wrote it, or another storage.path",
+            )
+        owner = mark["document"]
         if owner != self._signature():
             raise InputError(
                 f"is the name of another image set at {self.files.url()}, described by {owner}",
@@ -81,7 +92,7 @@ class SetStore:
         self.files.prepare()
         self.check_owner()
         if not self.files.exists(_MARK):
-            write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": 1})
+            write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": _FORMAT})
 
     def _signature(self) -> str:
         """Names the document so that moving document and folder together changes nothing."""

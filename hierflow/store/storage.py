@@ -146,6 +146,11 @@ class Storage:
         if self._fs.exists(full):
             self._fs.rm_file(full)
 
+    def remove(self) -> None:
+        """Delete the folder and everything below it."""
+        if self._fs.exists(self._root):
+            self._fs.rm(self._root, recursive=True)
+
     def _full(self, path: str) -> str:
         parts = PurePosixPath(path).parts
         if not parts or ".." in parts or path.startswith("/") or "\\" in path or "\0" in path:

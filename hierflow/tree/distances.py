@@ -42,5 +42,6 @@ def condensed_cosine_distances(E: Float) -> Float:
     A zero vector has no direction: its distance to every other vector, zero or not, is 1.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        distances = pdist(E, metric="cosine")
-    return np.asarray(np.clip(np.nan_to_num(distances, nan=1.0), 0.0, 2.0))
+        distances: Float = pdist(E, metric="cosine")
+    distances[np.isnan(distances)] = 1.0  # in place: 10,000 prompts have 400 MB of distances
+    return np.clip(distances, 0.0, 2.0, out=distances)
