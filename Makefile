@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-slow lint bench dev clean
+.PHONY: setup demo test lint bench dev clean
 
 setup: $(STAMP)
 
@@ -21,9 +21,6 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
-test-slow: setup
-	$(BIN)/python -m pytest -m slow
-
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +29,7 @@ lint: setup
 bench: setup
 	$(BIN)/python -m benchmarks.tree
 	$(BIN)/python -m benchmarks.denoising
+	$(BIN)/python -m benchmarks.quality --seeds 0 1
 
 dev: setup
 	@mkdir -p $${DAGSTER_HOME:-prompts/.hierflow}
