@@ -19,7 +19,9 @@ _KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_pro
 """What Dagster reads at the top of a component's document."""
 Model = TypeVar("Model", bound=BaseModel)
 # A line and not parsed YAML: a document with a fault in it must be found, so that loading it can tell the fault.
-_TYPE_LINE = re.compile(rf"""^(\{{\s*)?['"]?type['"]?\s*:\s+['"]?{re.escape(COMPONENT)}['"]?\s*(,|\}}|\s#|$)""", re.MULTILINE)
+_TYPE_LINE = re.compile(
+    rf"""^(\{{\s*)?['"]?type['"]?\s*:\s+['"]?{re.escape(COMPONENT)}['"]?\s*(,|\}}|\s#|$)""", re.MULTILINE
+)
 
 _PROBLEMS = {
     "missing": "is missing",

@@ -97,8 +97,8 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
     done.skipped = [key for key in compiled.document.keys if key not in keys]
     tags = {PLAN_TAG: compiled.document.id}
     for place, key in enumerate(keys, start=1):
-        if run := active_partitions(instance, runner.name).get(key):  # begun by another command since
-            say(f"partition {key} is left to run {run}, which began it meanwhile")
+        if rival := active_partitions(instance, runner.name).get(key):
+            say(f"partition {key} is left to run {rival}, which began it meanwhile")
             done.skipped.append(key)
             continue
         say(f"partition {place} of {len(keys)}: {key}")

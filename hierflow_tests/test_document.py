@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hierflow.document import load_document, validated
+from hierflow.document import is_image_set, load_document, validated
 from hierflow.errors import InputError
 from hierflow.spec import DiffusionSpec, SharingSpec
 
@@ -109,6 +109,7 @@ def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, exp
             "diffusion: {scheduler: pndm}",
             r"diffusion\.scheduler: 'pndm' is not one of 'ddpm', 'ddim', .*; the sampler",
         ),
+        ("diffusion: {seed: 9223372036854775808}", r"diffusion\.seed: 9223372036854775808 is not at most 9\.2"),
         ("diffusion: {seed: -1}", r"diffusion\.seed: -1 is not at least 0; the seed"),
         ("diffusion: {guidance_scale: .nan}", r"diffusion\.guidance_scale: nan is not "),
         ("diffusion: {deterministic: perhaps}", r"diffusion\.deterministic: 'perhaps' is neither true nor false"),
@@ -223,3 +224,23 @@ def test_a_truth_value_is_no_number(field: str) -> None:
     model = SharingSpec if field == "tau" else DiffusionSpec
     with pytest.raises(InputError, match=rf"section\.{field}: True is not a number"):
         validated(model, {field: True}, "section")
+
+
+@pytest.mark.parametrize(
+    ("document", "is_one"),
+    [
+        ("type: hierflow.ImageSet\nattributes: {}", True),
+        ('type:   "hierflow.ImageSet"  # ours', True),
+        ("{type: hierflow.ImageSet, attributes: {}}", True),
+        ("\ufefftype: hierflow.ImageSet\r\n", True),
+        ("attributes: [\ntype: hierflow.ImageSet", True),
+        ("type: hierflow.ImageSets", False),
+        ("# type: hierflow.ImageSet\ntype: other.Thing", False),
+        ("attributes:\n  type: hierflow.ImageSet", False),
+    ],
+)
+def test_documents_are_told_from_other_yaml_however_they_are_written(
+    tmp_path: Path, document: str, is_one: bool
+) -> None:
+    (tmp_path / "some.yaml").write_text(document, "utf-8")
+    assert is_image_set(tmp_path / "some.yaml") is is_one

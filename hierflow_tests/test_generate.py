@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fsspec.implementations.memory import MemoryFileSystem
 
 import hierflow
 from hierflow import Generation, InputError, RunError
@@ -144,3 +145,13 @@ def test_progress_goes_to_stderr(tiny_learned: Path, capsys: pytest.CaptureFixtu
     assert "embedding prompts: 4 / 4" in captured.err
     assert "denoising" in captured.err
     assert captured.out == ""
+
+
+def test_without_a_storage_nothing_stays_in_memory(tiny_learned: Path) -> None:
+    before = set(MemoryFileSystem.store)
+    result = generated(tiny_learned)
+    assert set(MemoryFileSystem.store) == before
+    assert all(image.getbbox() for image in result.images)
+    with pytest.raises(InputError):
+        generated(tiny_learned, [" "])
+    assert set(MemoryFileSystem.store) == before

@@ -130,3 +130,10 @@ def test_an_image_outside_the_sets_folder_is_refused(path: str) -> None:
 def test_an_unknown_status_is_refused() -> None:
     with pytest.raises(ValueError, match="'done' is none of"):
         replace(ROW, status="done")  # type: ignore[arg-type]
+
+
+def test_an_axis_may_hold_numbers_that_are_none() -> None:
+    values = [float("nan"), float("inf"), 1.5]
+    rows = [replace(ROW, prompt_id=str(at), axes={"x": value}) for at, value in enumerate(values)]
+    found = read_manifest(manifest_bytes(build_manifest(rows, ["x"]))).column("x").to_pylist()
+    assert [repr(value) for value in found] == ["nan", "inf", "1.5"]

@@ -108,3 +108,10 @@ def test_a_hub_model_is_its_commit(folder: Path, hashed: list[str]) -> None:
     assert repository.fingerprint("unet") != repository.fingerprint("movq")
     assert repository.fingerprint("unet") != Repository(folder.parent, commit="abd").fingerprint("unet")
     assert hashed == []
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"x": 3}', '{"x": {"size": 1}}', "{", ""])
+def test_a_cache_of_something_else_is_forgotten(folder: Path, content: str) -> None:
+    before = folder_fingerprint(folder)
+    (cache_folder() / "fingerprints.json").write_text(content.replace("x", str((folder / "config.json").resolve())))
+    assert folder_fingerprint(folder) == before

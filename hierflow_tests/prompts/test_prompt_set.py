@@ -123,3 +123,8 @@ def test_a_table_whose_text_was_changed_is_refused() -> None:
     changed = table.set_column(1, "prompt", pa.array(["dog", "cow", "dog"]))
     with pytest.raises(ValueError, match="'b' does not have its recorded hash"):
         PromptSet.from_table(changed)
+
+
+def test_whole_numbers_too_large_for_a_signed_one_survive() -> None:
+    prompts = PromptSet(("a", "b"), ("x", "y"), {"serial": (2**64 - 1, None)})
+    assert PromptSet.from_table(prompts.to_table()) == prompts

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hierflow.spec import ImageSetSpec
+from hierflow.stages.image_set import assembled
 from hierflow_tests.stages.runs import PROMPTS, Run, assert_equal, carry_out, spec_of
 
 
@@ -135,3 +136,16 @@ def test_damaged_conditioning_is_computed_again(
     assert entry.prior_evaluations == 2 * len(PROMPTS)
     assert second.account.books.executed == 0
     assert second.compiled.document.id == first.compiled.document.id
+
+
+@pytest.mark.parametrize("lost", [1, len(PROMPTS)])
+def test_an_image_whose_file_is_gone_is_not_called_current(tiny_learned: Path, tmp_path: Path, lost: int) -> None:
+    run = carry_out(document(tiny_learned, tmp_path))
+    for row in run.assembled.rows[:lost]:
+        Path(run.stage.store.files.url(row.image_path)).unlink()
+    found = assembled(run.stage, run.compiled, run.prompts)
+    assert not found.complete
+    assert found.current == len(PROMPTS) - lost
+    assert [row.status for row in found.rows[:lost]] == ["failed"] * lost
+    assert all("its file is gone" in row.error and not row.image_path for row in found.rows[:lost])
+    assert carry_out(document(tiny_learned, tmp_path)).assembled.complete

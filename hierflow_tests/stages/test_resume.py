@@ -156,3 +156,16 @@ def test_a_killed_run_goes_on_from_its_last_states(tiny_learned: Path, tmp_path:
     assert books.executed == sum(sizes[4:]) + books.redone
     assert_equal(resumed.latents(), undisturbed(tiny_learned).latents())
     assert_equal(resumed.pixels(), undisturbed(tiny_learned).pixels())
+
+
+def test_a_trunk_that_was_taken_up_again_is_paid_in_full(tiny_learned: Path, tmp_path: Path) -> None:
+    spec = document(tiny_learned, tmp_path, max_prompts=4)
+    plan = planned(stage_of(spec))[0]
+    trunk = max(int(plan.plan.last[segment]) for segment in plan.segments_of(None))
+    assert trunk > EVERY  # else no state of it is stored when it breaks off
+    broken = breaking_at(spec, trunk)
+    with pytest.raises(BrokenError):
+        carried_out(broken)
+    resumed = carry_out(spec)
+    executed = sum(entry.evaluations for entry in resumed.stage.store.ledger.entries())
+    assert sum(row.evaluations_paid for row in resumed.assembled.rows) == pytest.approx(executed)

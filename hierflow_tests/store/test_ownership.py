@@ -9,6 +9,7 @@ import pytest
 
 from hierflow.errors import InputError
 from hierflow.store import SetStore
+from hierflow.store.sealed import read_json, write_json
 
 
 def document(folder: Path, name: str = "catalog.yaml") -> Path:
@@ -92,3 +93,12 @@ def test_a_file_where_the_sets_folder_should_be_is_the_users_fault(tmp_path: Pat
     with pytest.raises(InputError, match=r"^storage\.path: .* cannot be used as a folder"):
         store.claim()
     assert file.read_text() == "mine"
+
+
+def test_a_folder_in_another_format_is_refused_before_anything_is_read(place: str, tmp_path: Path) -> None:
+    store = SetStore(place, "demo", document(tmp_path / "docs"))
+    store.claim()
+    write_json(store.files, "set.json", {**read_json(store.files, "set.json"), "format": 2})
+    for refuse in (store.check_owner, store.claim):
+        with pytest.raises(InputError, match="in format 2, and this hierflow reads 1; use the"):
+            refuse()

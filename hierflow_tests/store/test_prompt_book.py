@@ -49,3 +49,15 @@ def test_prompts_under_the_name_of_others_are_damaged(storage: Storage) -> None:
     storage.write(path, storage.read(f"prompts/{SECOND.content_hash}.parquet"))
     with pytest.raises(DamagedFileError, match="does not hold what its name says"):
         book.load(FIRST.content_hash)
+
+
+@pytest.mark.parametrize("harm", [b"", b"PAR1", None])
+def test_damaged_prompts_are_stored_anew(storage: Storage, harm: bytes | None) -> None:
+    book, path = PromptBook(storage), f"prompts/{FIRST.content_hash}.parquet"
+    book.save(FIRST)
+    if harm is None:
+        storage.delete(path)
+    else:
+        storage.write(path, harm)
+    book.save(FIRST)
+    assert PromptBook(storage).current() == FIRST

@@ -113,3 +113,12 @@ def test_a_protocol_that_fsspec_does_not_know_is_the_users_fault(url: str) -> No
         InputError, match=r"^storage\.path: 'nonsense.* cannot be opened \(.*nonsense.*\); give a folder"
     ):
         Storage(url)
+
+
+def test_a_folder_can_be_removed_with_all_below_it_and_nothing_beside(storage: Storage) -> None:
+    storage.child("one").write("a/b.txt", b"1")
+    storage.child("two").write("a/b.txt", b"2")
+    storage.child("one").remove()
+    storage.child("never").remove()
+    assert storage.list("one") == []
+    assert storage.child("two").read("a/b.txt") == b"2"

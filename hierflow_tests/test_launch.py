@@ -1,0 +1,90 @@
+"""Several partitions in one command: a signal ends all of it, and another command's work is left to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import torch
+
+from hierflow import launch as launching
+from hierflow.assets.liveness import process_tag
+from hierflow.assets.names import PROCESS_TAG, SET_TAG, SetNames
+from hierflow.document import load_document
+from hierflow.launch import Launch, launch
+from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.progress import Silent
+from hierflow.store import SetStore
+from hierflow_tests.image_sets import write_document
+from hierflow_tests.tiny_models import tiny_learned
+
+__all__ = ["tiny_learned"]
+
+
+@pytest.fixture
+def document(tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four prompts in four partitions, without a trunk."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return write_document(
+        tmp_path,
+        diffusion={"model": str(tiny_learned), "steps": 4, "prior_steps": 2},
+        sharing={"tau": 0.0},
+        partitions={"max_prompts": 1},
+    )
+
+
+def launched(document: Path, said: list[str] | None = None) -> Launch:
+    return launch(load_document(document), document, Silent, (said if said is not None else []).append)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_and_not_only_the_partition_at_work(
+    document: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+) -> None:
+    real, seen = Kandinsky22.predict, 0
+
+    def predict(self: Kandinsky22, latents: torch.Tensor, index: int, conditioning: Any) -> torch.Tensor:
+        nonlocal seen
+        seen += 1
+        if seen == 6:  # in the second partition
+            os.kill(os.getpid(), ending)
+        return real(self, latents, index, conditioning)
+
+    monkeypatch.setattr(Kandinsky22, "predict", predict)
+    done = launched(document)
+    assert done.interrupted
+    assert (len(done.run), len(done.failed)) == (1, 1)
+    assert seen <= 8
+    (problem,) = done.problems
+    assert problem.startswith(f"{done.failed[0]}: interrupted; what it finished is kept")
+
+    resumed = launched(document)
+    assert not resumed.interrupted
+    assert (len(resumed.run), len(resumed.skipped), resumed.problems) == (3, 1, [])
+
+
+def test_a_partition_that_another_command_begins_meanwhile_is_left_to_it(
+    document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, taken = launching.active_partitions, []
+
+    def active(instance: dg.DagsterInstance, name: str) -> dict[str, str]:
+        plan = SetStore(str(document.parent / "out"), name, document).plans.current()
+        assert plan is not None
+        if not taken and instance.get_runs(dg.RunsFilter(job_name=SetNames(name).subtree_job)):
+            # Once this command is past its first partition, somebody else begins the last.
+            taken.append(plan.document.keys[-1])
+            tags = {SET_TAG: name, PROCESS_TAG: process_tag(), "dagster/partition": taken[0]}
+            run = dg.DagsterRun(SetNames(name).subtree_job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+            instance.add_run(run)
+        return real(instance, name)
+
+    monkeypatch.setattr(launching, "active_partitions", active)
+    said: list[str] = []
+    done = launched(document, said)
+    assert (len(done.run), done.skipped, done.problems) == (3, taken, [])
+    assert any(taken[0] in sentence and "began it meanwhile" in sentence for sentence in said)
