@@ -16,7 +16,7 @@ from hierflow.errors import InputError
 
 
 def load_definitions(folder: Path) -> dg.Definitions:
-    """The definitions of all image-set documents (`*.yaml`) in `folder`; other YAML files are left alone.
+    """The definitions of all image-set documents (`*.yaml`, `*.yml`) in `folder`; other YAML files are left alone.
 
     Raises:
         InputError: there is no such folder, a document is wrong, or two describe sets of one name.

@@ -151,7 +151,10 @@ def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
         trunk = compiled.segments_of(None)
         executed = denoise_trunk(stage, compiled, todo(stage.store, compiled, give_up=False))
         steps = compiled.plan.last[trunk] - compiled.plan.first[trunk] + 1
-        settings = digest(compiled.document.sampling.root(0), compiled.document.encoder, compiled.document.tau)
+        document, linkage = compiled.document, compiled.planted.tree.linkage
+        settings = digest(
+            document.sampling.root(0), document.encoder, document.tau, linkage, document.images_per_prompt
+        )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(settings),
             metadata={

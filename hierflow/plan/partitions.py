@@ -8,7 +8,6 @@ naming a bin differently recomputes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +18,6 @@ from hierflow.tree.embedding_tree import EmbeddingTree
 Int = npt.NDArray[np.int64]
 TRUNK = -1
 """The owner of the segments above the cut."""
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One partition: its key and the roots of the subtrees it holds, from left to right."""
-
-    key: str
-    subtrees: tuple[int, ...]
 
 
 def cut_bins(tree: EmbeddingTree, max_prompts: int) -> list[tuple[int, ...]]:

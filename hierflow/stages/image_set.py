@@ -77,7 +77,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
     partition_of = compiled.partition_of_text()
     current = _current_images(stage, compiled)
     last_good = _last_good_images(stage)
-    files = set(stage.store.files.list("images"))
+    sizes = stage.store.files.sizes("images")
     errors = {
         entry.partition: entry.error
         for entry in stage.store.ledger.entries()
@@ -92,7 +92,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
         for index in range(document.images_per_prompt):
             found = current.get((prompt_id, index))
             candidates = (found, last_good.get((prompt_id, index)))
-            image = next((image for image in candidates if image and not image.error and image.path in files), None)
+            image = next((image for image in candidates if image and image.is_whole(sizes)), None)
             is_current = image is not None and image is found
             missing = "" if is_current else _why(found, errors.get(partition_of[hashed], ""))
             rows.append(
@@ -119,7 +119,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
 
 def _why(found: ImageRecord | None, failure: str) -> str:
     if found and not found.error:
-        return "its file is gone; the next run decodes it again"
+        return "its file is gone or damaged; the next run decodes it again"
     return (found.error if found else "") or failure or "its partition has not been run"
 
 

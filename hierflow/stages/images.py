@@ -175,7 +175,7 @@ def _decoded(
         # Durable: the record that follows says the file is whole, and nobody looks inside it again.
         stage.store.files.write(path, png, durable=True)
         share = float(paid[image.record.image_index][image.leaf])
-        yield replace(image.record, path=path, sha256=bytes_digest(png), run=stage.run, paid=share)
+        yield replace(image.record, path=path, sha256=bytes_digest(png), size=len(png), run=stage.run, paid=share)
 
 
 def _final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from hierflow.store import SetStore
 from hierflow.store.plans import CompiledPlan
@@ -29,15 +29,15 @@ def todo(store: SetStore, compiled: CompiledPlan, *, active: Collection[str] = (
             for entry in store.ledger.entries()
             if entry.status == "failed" and entry.plan == compiled.document.id
         )
-    files = set(store.files.list("images"))
+    sizes = store.files.sizes("images")
     return [
         partition.key
         for partition in compiled.document.partitions
         if partition.key not in active
         and failures[partition.slice] < ATTEMPTS
-        and not _done(store.records.load(partition.slice), files)
+        and not _done(store.records.load(partition.slice), sizes)
     ]
 
 
-def _done(record: PartitionRecord | None, files: Collection[str]) -> bool:
-    return record is not None and record.complete and all(image.path in files for image in record.images)
+def _done(record: PartitionRecord | None, sizes: Mapping[str, int]) -> bool:
+    return record is not None and all(image.is_whole(sizes) for image in record.images)

@@ -19,6 +19,7 @@ class ImageRecord:
         state: the id of the state it was decoded from.
         path: the PNG, relative to the set's folder; empty if it failed.
         sha256: of the PNG's bytes; empty if it failed.
+        size: how many bytes they are, so that a listing shows whether the file is whole; 0 if it failed.
         scores: quality scores by name.
         run: the run that made the file.
         paid: evaluations that run executed for it: its share of what was executed on its path.
@@ -35,6 +36,11 @@ class ImageRecord:
     run: str = ""
     paid: float = 0.0
     error: str = ""
+    size: int = 0
+
+    def is_whole(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the image was made and its file has its size, by a listing of sizes by path."""
+        return not self.error and sizes.get(self.path) == self.size
 
 
 @dataclass(frozen=True)

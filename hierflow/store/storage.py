@@ -136,9 +136,13 @@ class Storage:
 
     def list(self, folder: str) -> list[str]:
         """The paths of all files below `folder`, sorted; empty if there is no such folder."""
-        found: dict[str, Any] | list[str] = self._fs.find(self._full(folder))
-        names = (str(name)[len(self._root) + 1 :] for name in found)
-        return sorted(name for name in names if not PurePosixPath(name).name.startswith("."))
+        return sorted(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The bytes of every file below `folder`, by path; empty if there is no such folder."""
+        found: dict[str, dict[str, Any]] = self._fs.find(self._full(folder), detail=True)
+        sizes = {str(name)[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
+        return {path: size for path, size in sizes.items() if not PurePosixPath(path).name.startswith(".")}
 
     def delete(self, path: str) -> None:
         """Remove the file at `path` if it is there."""

@@ -44,3 +44,11 @@ def test_a_damaged_record_counts_as_none(storage: Storage) -> None:
     flip(storage, "records/slice-1.json", at=100)
     assert book.load("slice-1") is None
     assert [record.slice for record in book.all()] == ["slice-2"]
+
+
+def test_an_image_is_whole_only_with_the_size_it_was_written_with() -> None:
+    image = replace(GOOD, size=10)
+    assert image.is_whole({image.path: 10})
+    assert not image.is_whole({image.path: 9})
+    assert not image.is_whole({})
+    assert not BAD.is_whole({"": 0})
