@@ -6,13 +6,13 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from hierflow.errors import InputError
-from hierflow.spec import NAME_PATTERN, ImageSetSpec
+from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, URL_PATTERN, ImageSetSpec
 
 COMPONENT = "hierflow.ImageSet"
 _KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
@@ -137,6 +137,10 @@ def _problem(kind: str, context: dict[str, Any], message: str) -> str:
     if kind == "string_pattern_mismatch":
         if context["pattern"] == NAME_PATTERN:
             return "is not a name: a letter first, then letters, digits and underscores, 64 at most"
+        if context["pattern"] == GROUP_PATTERN:
+            return "is not made of letters, digits and underscores"
+        if context["pattern"] == URL_PATTERN:
+            return "is not a URL that begins with https://, http:// or file://"
         return f"does not match {context['pattern']}"
     if kind == "value_error":
         return str(context.get("error", message))
@@ -163,9 +167,11 @@ def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
     for name in path:
         field = model.model_fields.get(name)
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        kinds = [annotation, *get_args(annotation)]  # an optional section is a union with None
+        section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if section is None:
             return None
-        model = annotation
+        model = section
     return model
 
 

@@ -7,9 +7,11 @@ These models know neither YAML nor Dagster; :mod:`hierflow.document` reads them 
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hierflow.prompts import PromptSource
 
@@ -17,6 +19,19 @@ SchedulerName = Literal["ddpm", "ddim", "dpmpp_2m", "unipc", "euler", "euler_anc
 LinkageName = Literal["ward", "average", "centroid"]
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+GROUP_PATTERN = r"^\w+$"
+URL_PATTERN = r"^(https?|file)://"
+_KEY_PART = re.compile(r"\w+")
+_OWNER = re.compile(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+_CRON_NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_CRON_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_CRON_NAMES = {
+    3: ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    4: ("sun", "mon", "tue", "wed", "thu", "fri", "sat"),
+}
+_CRON_PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9]\d*))?")
 
 
 class _Section(BaseModel):
@@ -116,6 +131,109 @@ class StorageSpec(_Section):
         min_length=1,
         description="A folder or any fsspec URL; relative paths are relative to the document.",
     )
+    url: str | None = Field(
+        None,
+        pattern=URL_PATTERN,
+        description="Where a browser finds the folder of `path`, such as https://images.example.com; links in the "
+        "Dagster UI then lead there.",
+    )
+
+
+class CostSpec(_Section):
+    """What computing costs; the audit turns GPU seconds and kWh into money."""
+
+    per_gpu_hour: float | None = Field(None, ge=0, description="The price of an hour of one GPU.")
+    per_kwh: float | None = Field(None, ge=0, description="The price of a kWh, where the card reports its energy.")
+    currency: str = Field("USD", min_length=1, max_length=8, description="The currency of both prices.")
+
+    @field_validator("per_gpu_hour", "per_kwh", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return _number(value)
+
+    @field_validator("per_gpu_hour", "per_kwh")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        return value if value is None else _finite(value)
+
+
+class ScheduleSpec(_Section):
+    """When the set is planned and made anew, night after night."""
+
+    cron: str = Field(
+        description="A cron expression of five fields (minute, hour, day, month, weekday), such as `0 3 * * *`."
+    )
+    timezone: str = Field("UTC", description="An IANA time zone such as Europe/Vienna.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: object) -> object:
+        return {"cron": value} if isinstance(value, str) else value
+
+    @field_validator("cron")
+    @classmethod
+    def _times(cls, value: str) -> str:
+        if value not in _CRON_NICKNAMES and not is_cron(value):
+            raise ValueError("is not a cron expression")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("is not a time zone") from error
+        return value
+
+
+class RunsSpec(_Section):
+    """How Dagster runs the set."""
+
+    max_concurrent: int = Field(
+        1,
+        ge=1,
+        strict=True,
+        description="Partitions that the sensor keeps at work at once: the number of GPUs. Sets with the same "
+        "`diffusion.device` count together.",
+    )
+    retries: int = Field(
+        1, ge=0, strict=True, description="How often a step that failed for a reason outside the set is tried again."
+    )
+    on_change: bool = Field(
+        False, strict=True, description="Start the set's job as soon as its prompts have changed, without a schedule."
+    )
+    automation: bool = Field(
+        False,
+        strict=True,
+        description="Give the assets declarative automation conditions, beside the sensor that continues a plan.",
+    )
+    tags: dict[str, str] = Field({}, description="Tags of every run, such as those your run launcher reads.")
+
+
+class AssetsSpec(_Section):
+    """How the set appears in Dagster's asset graph."""
+
+    group: str | None = Field(
+        None, pattern=GROUP_PATTERN, description="The assets' group; by default the set's name."
+    )
+    key_prefix: tuple[str, ...] = Field((), description="What stands before the set's name in its asset keys.")
+    owners: tuple[str, ...] = Field((), description="Email addresses, and teams as `team:name`.")
+    tags: dict[str, str] = Field({}, description="Tags of every asset.")
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _parts(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((part for part in parts if not _KEY_PART.fullmatch(part)), None):
+            raise ValueError(f"holds {wrong!r}, and asset keys are made of letters, digits and underscores")
+        return parts
+
+    @field_validator("owners")
+    @classmethod
+    def _addresses(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((owner for owner in owners if not _OWNER.fullmatch(owner)), None):
+            raise ValueError(f"holds {wrong!r}, which is neither an email address nor team:name")
+        return owners
 
 
 class ImageSetSpec(_Section):
@@ -132,6 +250,12 @@ class ImageSetSpec(_Section):
     sharing: SharingSpec = Field(SharingSpec(), description="How much similar prompts share.")
     partitions: PartitionsSpec = Field(PartitionsSpec(), description="How the set is divided.")
     storage: StorageSpec = Field(StorageSpec(), description="Where everything is kept.")
+    cost: CostSpec = Field(CostSpec(), description="What computing costs, for the audit.")
+    schedule: ScheduleSpec | None = Field(
+        None, description="When the set is made: a cron expression, or `cron` and `timezone`."
+    )
+    runs: RunsSpec = Field(RunsSpec(), description="How Dagster runs the set.")
+    assets: AssetsSpec = Field(AssetsSpec(), description="How the set appears in Dagster's asset graph.")
 
 
 def _number(value: object) -> object:
@@ -144,3 +268,21 @@ def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("is not a finite number")
     return value
+
+
+def is_cron(text: str) -> bool:
+    """Whether `text` is a cron expression of five fields, each within its bounds."""
+    fields = text.split()
+    if len(fields) != len(_CRON_BOUNDS):
+        return False
+    return all(
+        (match := _CRON_PART.fullmatch(part.lower())) is not None
+        and all(bound is None or _within(place, bound) for bound in match.groups()[:2])
+        for place, cron_field in enumerate(fields)
+        for part in cron_field.split(",")
+    )
+
+
+def _within(place: int, value: str) -> bool:
+    low, high = _CRON_BOUNDS[place]
+    return value in _CRON_NAMES.get(place, ()) or (value.isdigit() and low <= int(value) <= high)
