@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from hierflow.errors import HierflowError, InputError
+from hierflow.positions import located
 from hierflow.progress import to_stderr
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
@@ -28,17 +29,20 @@ def main() -> None:
 
 
 def _command(function: Callable[..., int]) -> Callable[..., None]:
-    """A subcommand over one document: its exit code is what `function` returns, 2 for wrong input."""
+    """A subcommand over one document: its exit code is what `function` returns, 2 for wrong input.
+
+    Options that `function` has been given with `click.option` are its own.
+    """
 
     @main.command(name=function.__name__.strip("_"), help=function.__doc__)
     @click.argument("spec", type=click.Path(path_type=Path))
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
     @functools.wraps(function)
-    def command(spec: Path, as_json: bool) -> None:
+    def command(spec: Path, as_json: bool, **options: Any) -> None:
         try:
-            code = function(spec, as_json)
+            code = function(spec, as_json, **options)
         except InputError as error:
-            code = _refused(error.located(spec), as_json, WRONG_INPUT)
+            code = _refused(located(error, spec), as_json, WRONG_INPUT)
         except HierflowError as error:
             code = _refused(error, as_json, FAILED)
         except Exception as error:  # a fault of hierflow's own: whoever reads stdout still gets an object
@@ -101,14 +105,15 @@ def status(spec: Path, as_json: bool) -> int:
 
 
 @_command
-def audit(spec: Path, as_json: bool) -> int:
+@click.option("--by", metavar="COLUMN", multiple=True, help="Break it down by a column of the prompts; repeatable.")
+def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
     """Show what the set has cost and saved, over all runs of its present plan."""
     from hierflow.reporting import describe_audit
     from hierflow.stages.summary import audit_of
 
-    account = audit_of(_stage(spec))
-    _print(account.as_json(), describe_audit(account), as_json)
-    return DONE if account.books.balanced else FAILED
+    report = audit_of(_stage(spec), by)
+    _print(report.as_json(), describe_audit(report), as_json)
+    return DONE if report.account.books.balanced else FAILED
 
 
 def _stage(spec: Path) -> Any:

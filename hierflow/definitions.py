@@ -41,7 +41,8 @@ def load_definitions(folder: Path) -> dg.Definitions:
             )
         found[spec.name] = document
         definitions.append(build_image_set(spec, document.parent, document))
-    return dg.Definitions.merge(*definitions)
+    # For what is launched from the asset pages: a process a step would load the model anew for each.
+    return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), *definitions)
 
 
 defs = load_definitions(Path(os.environ.get("HIERFLOW_DOCUMENTS", "prompts")))

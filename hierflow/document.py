@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hierflow.environment import with_environment
 from hierflow.errors import InputError
-from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, URL_PATTERN, ImageSetSpec
+from hierflow.faults import nearest, sentence
+from hierflow.positions import located
+from hierflow.prompts.source import chosen_kind
+from hierflow.spec import ImageSetSpec
 
 COMPONENT = "hierflow.ImageSet"
 _KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
 """What Dagster reads at the top of a component's document."""
 Model = TypeVar("Model", bound=BaseModel)
+ImageSet = TypeVar("ImageSet", bound=ImageSetSpec)
 # A line and not parsed YAML: a document with a fault in it must be found, so that loading it can tell the fault.
 _TYPE_LINE = re.compile(
     rf"""^(\{{\s*)?['"]?type['"]?\s*:\s+['"]?{re.escape(COMPONENT)}['"]?\s*(,|\}}|\s#|$)""", re.MULTILINE
 )
-
-_PROBLEMS = {
-    "missing": "is missing",
-    "int_type": "is not a whole number",
-    "int_from_float": "is not a whole number",
-    "int_parsing": "is not a whole number",
-    "float_type": "is not a number",
-    "float_parsing": "is not a number",
-    "bool_parsing": "is neither true nor false",
-    "bool_type": "is neither true nor false",
-    "string_type": "is not text",
-    "list_type": "is not a list",
-    "dict_type": "is not a mapping",
-    "model_type": "is not a mapping of fields",
-    "model_attributes_type": "is not a mapping of fields",
-    "string_too_short": "is empty",
-}
 
 
 class _Loader(yaml.SafeLoader):
@@ -59,7 +45,7 @@ def load_document(path: Path) -> ImageSetSpec:
 
     Raises:
         InputError: there is no such file, it is not one YAML mapping of type `hierflow.ImageSet`, or a field is
-            missing, unknown or out of range.
+            missing, unknown or out of range. The line is named.
     """
     try:
         documents = list(yaml.load_all(path.read_text("utf-8"), Loader=_Loader))
@@ -72,7 +58,8 @@ def load_document(path: Path) -> ImageSetSpec:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path, remedy="give a file that can be") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-99-99
-        raise InputError(f"is not valid YAML ({_one_line(error)})", file=path, remedy="mend the YAML") from error
+        line, problem = _in_yaml(error)
+        raise InputError(f"is not valid YAML ({problem})", file=path, line=line, remedy="mend the YAML") from error
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise InputError(
             "is not one YAML mapping", file=path, remedy=f"start it with `type: {COMPONENT}` and `attributes:`"
@@ -87,16 +74,27 @@ def load_document(path: Path) -> ImageSetSpec:
                 remedy=f"write `type: {COMPONENT}`",
             )
         _check_keys(document)
-        return validated(ImageSetSpec, document.get("attributes") or {}, "")
+        return image_set(ImageSetSpec, document.get("attributes") or {})
     except InputError as error:
-        raise error.located(path) from error
+        raise located(error, path) from error
 
 
 def _check_keys(document: dict[Any, Any]) -> None:
     """A misspelt `attributes` would otherwise be taken for a document without any."""
     for key in document:
         if key not in _KEYS:
-            raise InputError("is not a field", field=str(key), remedy=_nearest(str(key), _KEYS))
+            raise InputError("is not a field", field=str(key), remedy=nearest(str(key), _KEYS))
+
+
+def image_set(model: type[ImageSet], attributes: Any) -> ImageSet:
+    """The image set of a document's attributes, as YAML holds them, in this process's environment.
+
+    Raises:
+        InputError: for the first fault; it names no file.
+    """
+    spec = validated(model, with_environment(attributes), "")
+    chosen_kind(spec.prompts, "prompts")
+    return spec
 
 
 def validated(model: type[Model], fields: Any, where: str) -> Model:
@@ -108,91 +106,13 @@ def validated(model: type[Model], fields: Any, where: str) -> Model:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise _sentence(model, error.errors()[0], where) from error
+        raise sentence(model, error.errors()[0], where) from error
 
 
-def _sentence(model: type[BaseModel], fault: Any, where: str) -> InputError:
-    path = [str(part) for part in fault["loc"]]
-    field = ".".join([part for part in (where,) if part] + path) or "attributes"
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        return InputError("is not a field", field=field, remedy=_known_fields(model, path))
-    cause = context.get("error")
-    if isinstance(cause, InputError):
-        return cause
-    return InputError(
-        _problem(kind, context, fault["msg"]),
-        field=field,
-        value=None if kind == "missing" else _value(fault["input"]),
-        remedy=_remedy(model, path),
-    )
-
-
-def _problem(kind: str, context: dict[str, Any], message: str) -> str:
-    if kind in ("greater_than_equal", "less_than_equal"):
-        bound = context.get("ge", context.get("le"))
-        return f"is not {'at least' if 'ge' in context else 'at most'} {bound:g}"
-    if kind == "literal_error":
-        return f"is not one of {context['expected']}"
-    if kind == "string_pattern_mismatch":
-        if context["pattern"] == NAME_PATTERN:
-            return "is not a name: a letter first, then letters, digits and underscores, 64 at most"
-        if context["pattern"] == GROUP_PATTERN:
-            return "is not made of letters, digits and underscores"
-        if context["pattern"] == URL_PATTERN:
-            return "is not a URL that begins with https://, http:// or file://"
-        return f"does not match {context['pattern']}"
-    if kind == "value_error":
-        return str(context.get("error", message))
-    return _PROBLEMS.get(kind, message[:1].lower() + message[1:])
-
-
-def _remedy(model: type[BaseModel], path: list[str]) -> str:
-    """The field's own description is the best help there is."""
-    description = _description(model, path)
-    return description[:1].lower() + description[1:].rstrip(".") if description else "see the YAML reference"
-
-
-def _known_fields(model: type[BaseModel], path: list[str]) -> str:
-    section = _section(model, path[:-1])
-    return _nearest(path[-1], list(section.model_fields) if section else [])
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}" if close else f"the fields here are {', '.join(names)}"
-
-
-def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
-    for name in path:
-        field = model.model_fields.get(name)
-        annotation = field.annotation if field else None
-        kinds = [annotation, *get_args(annotation)]  # an optional section is a union with None
-        section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-        if section is None:
-            return None
-        model = section
-    return model
-
-
-def _description(model: type[BaseModel], path: list[str]) -> str:
-    names = list(path)
-    while names:
-        section = _section(model, names[:-1])
-        if section and names[-1] in section.model_fields:
-            return section.model_fields[names[-1]].description or ""
-        names.pop()
-    return ""
-
-
-def _value(value: object) -> object:
-    return value if value is not None else "null"
-
-
-def _one_line(error: Exception) -> str:
+def _in_yaml(error: Exception) -> tuple[int | None, str]:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
+    return (mark.line + 1 if mark else None), str(problem)
 
 
 def is_image_set(path: Path) -> bool:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hierflow.audit.account import Audit
 from hierflow.errors import InputError, RunError
 from hierflow.progress import OpenProgress, Silent, to_stderr
 from hierflow.prompts import load_prompts
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.advice import advice
-from hierflow.stages.auditing import Audit, write_audit
+from hierflow.stages.auditing import write_audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.image_set import assemble
@@ -111,7 +112,7 @@ def _generated(stage: Stage) -> Generation:
     embeddings = embed(stage, prompts)
     compiled = make_plan(stage, prompts, embeddings)
     adopt(stage, compiled)
-    keys = todo(stage.store, compiled, give_up=False)
+    keys = todo(stage.store, compiled)
     denoise_trunk(stage, compiled, keys)
     for key in keys:
         make_partition(stage, compiled, prompts, key)

@@ -13,12 +13,12 @@ from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.build import build_image_set
-from hierflow.assets.events import adopt
+from hierflow.assets.adoption import adopt_stored
+from hierflow.assets.build import definitions_of
 from hierflow.assets.liveness import active_partitions, process_tag
-from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG, SetNames
+from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG
 from hierflow.assets.run_stage import progress_through
-from hierflow.assets.subtree_assets import ASSETS, partition_versions
+from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.progress import OpenProgress
 from hierflow.spec import ImageSetSpec
@@ -68,13 +68,14 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
     """
     began = time.monotonic()
     done = Launch(invocation=uuid.uuid4().hex)
-    stage = Stage(spec, document.parent, document, run=done.invocation, invocation=done.invocation)
+    served = ServedSet(spec, document.parent, document)
+    stage = served.stage(done.invocation, done.invocation)
     home = _home(document)
     stage.store.claim()  # whether its folder can really be made, only making it tells
     with _instance(home) as instance, progress_through(report):
-        runner = _Runner(build_image_set(spec, document.parent, document), instance, spec.name, done)
-        planned = runner.execute(SetNames(spec.name).plan_job, {})
-        if SetNames(spec.name).op("embedding_tree") in planned and not done.interrupted:
+        runner = _Runner(served, definitions_of(served), instance, done)
+        planned = runner.execute(served.names.plan_job, {})
+        if served.names.op("embedding_tree") in planned and not done.interrupted:
             _run_what_is_missing(runner, stage, say)
     done.seconds = time.monotonic() - began
     return done
@@ -85,29 +86,29 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
 
     That the trunk failed does not keep partitions from being tried: each goes as far back as it needs to.
     """
-    done, instance, names = runner.done, runner.instance, SetNames(runner.name)
+    done, instance, served = runner.done, runner.instance, runner.served
     compiled = stage.store.plans.current()
     if compiled is None:
         raise RuntimeError("the plan job succeeded, but left no plan")
     done.plan = compiled
-    active = active_partitions(instance, runner.name)
+    active = active_partitions(instance, served)
     for key, run in active.items():
         say(f"partition {key} is left to run {run}, which is at work on it (if it is not, mark it failed in Dagster)")
-    keys = todo(stage.store, compiled, active=active, give_up=False)
+    keys = todo(stage.store, compiled, active=active)
     done.skipped = [key for key in compiled.document.keys if key not in keys]
     tags = {PLAN_TAG: compiled.document.id}
     for place, key in enumerate(keys, start=1):
-        if rival := active_partitions(instance, runner.name).get(key):
+        if rival := active_partitions(instance, served).get(key):
             say(f"partition {key} is left to run {rival}, which began it meanwhile")
             done.skipped.append(key)
             continue
         say(f"partition {place} of {len(keys)}: {key}")
-        succeeded = runner.execute(names.subtree_job, tags, key)
-        (done.run if succeeded == {f"{runner.name}_subtree"} else done.failed).append(key)
+        succeeded = runner.execute(served.names.subtree_job, tags, key)
+        (done.run if succeeded == {served.names.subtree_op} else done.failed).append(key)
         if done.interrupted:
             return
-    _adopt_the_rest(instance, stage, compiled, names)
-    runner.execute(names.finish_job, tags)
+    adopt_stored(instance, served, stage.store, compiled)
+    runner.execute(served.names.finish_job, tags)
 
 
 def _home(document: Path) -> Path:
@@ -159,9 +160,9 @@ def _furnish(home: Path) -> None:
 class _Runner:
     """Executes the set's jobs in this process, with the tags all runs of one command carry."""
 
+    served: ServedSet
     definitions: dg.Definitions
     instance: dg.DagsterInstance
-    name: str
     done: Launch
 
     def execute(self, job: str, tags: Mapping[str, str], partition: str | None = None) -> set[str]:
@@ -172,7 +173,7 @@ class _Runner:
             raise_on_error=False,
             run_config=_QUIET,
             tags={
-                SET_TAG: self.name,
+                SET_TAG: self.served.spec.name,
                 INVOCATION_TAG: self.done.invocation,
                 PROCESS_TAG: process_tag(),
                 **tags,
@@ -203,15 +204,3 @@ def _why(result: Any, what: str) -> str:
             text = (reason.description if reason and reason.description else None) or error.message
             return f"{what}: {' '.join(str(text).split())}"
     return f"{what}: the run failed before its first step"
-
-
-def _adopt_the_rest(instance: dg.DagsterInstance, stage: Stage, compiled: CompiledPlan, names: SetNames) -> None:
-    """Report partitions that the store holds and the instance has never heard of, at a cost of 0 evaluations."""
-    versions: dict[str, dict[str, str]] = {asset: {} for asset in ASSETS}
-    for partition in compiled.document.partitions:
-        record = stage.store.records.load(partition.slice)
-        if record is not None and record.complete:
-            for asset, version in partition_versions(record).items():
-                versions[asset][partition.key] = version
-    for asset, found in versions.items():
-        adopt(instance, names.key(asset), found, {"evaluations_executed": 0, "adopted": True})

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hierflow.audit.wording import energy, money, plain_money, value_text
 from hierflow.plan.cost import STARTUP_SHARE
 from hierflow.progress import duration
 
 if TYPE_CHECKING:
-    from hierflow.stages.auditing import Audit
+    from hierflow.audit.account import Audit
+    from hierflow.audit.columns import ColumnShare
     from hierflow.stages.outlook import Outlook
+    from hierflow.stages.summary import AuditReport
+
+_WIDEST = 40
 
 
 def describe_plan(outlook: Outlook) -> str:
@@ -69,10 +74,10 @@ def describe_status(found: dict[str, Any]) -> str:
     return _table(found["name"], rows) + failures
 
 
-def describe_audit(account: Audit) -> str:
+def describe_audit(report: AuditReport) -> str:
     """`hierflow audit` in words."""
-    books, seconds = account.books, account.seconds
-    spent = {name: value for name, value in seconds.items() if name != "startup"}
+    account = report.account
+    books, spent = account.books, account.spent
     rows = [
         ("standard", f"{books.standard:>10,}  without sharing"),
         ("planned", f"{books.planned:>10,}  distinct states of this plan"),
@@ -87,11 +92,66 @@ def describe_audit(account: Audit) -> str:
         ("prior", f"{account.prior_evaluations:>10,}  sampler steps of the prior"),
         ("padding", f"{account.padding_share:>10.1%}  of the network's rows"),
         ("time", f"{duration(sum(spent.values())):>10}  {_spent(spent)}"),
+        *_savings(account),
+        *_takings(account),
         ("balance", "the books balance" if books.balanced else "; ".join(books.problems)),
     ]
+    if report.page:
+        rows.append(("page", report.page))
+    tables = [_by(column, shares, account) for column, shares in report.by.items()]
+    return "\n\n".join([_table("evaluations", rows), *tables])
+
+
+def _savings(account: Audit) -> list[tuple[str, str]]:
+    rows = []
     if account.seconds_saved is not None:
-        rows.insert(-1, ("time saved", f"{duration(max(account.seconds_saved, 0)):>10}  of denoising, estimated"))
-    return _table("evaluations", rows)
+        rows.append(("time saved", f"{duration(max(account.seconds_saved, 0)):>10}  of denoising, estimated"))
+    if account.saved_end_to_end is not None:
+        rows.append(("end to end", f"{account.saved_end_to_end:>10.1%}  of the time, prior and decoder included"))
+    return rows
+
+
+def _takings(account: Audit) -> list[tuple[str, str]]:
+    """GPU time, energy and money, as far as there are any."""
+    gpu, cost = account.gpu, account.cost
+    if not gpu.seconds:
+        return [("gpu", gpu.note)]
+    rows = [("gpu", f"{duration(gpu.seconds):>10}  {', '.join(gpu.names)}")]
+    rows.append(("energy", f"{energy(gpu.kwh):>10}  {gpu.note}".rstrip() if gpu.kwh is not None else gpu.note))
+    if cost:
+        rows.append(("cost", f"{money(cost.spent, cost.currency):>10}" if cost.spent is not None else cost.note))
+    if cost and cost.spent is not None and cost.note:
+        rows[-1] = ("cost", f"{rows[-1][1]}  {cost.note}")
+    if cost and cost.saved is not None:
+        rows.append(("cost saved", f"{money(max(cost.saved, 0), cost.currency):>10}  of denoising, estimated"))
+    return rows
+
+
+def _by(column: str, shares: Sequence[ColumnShare], account: Audit) -> str:
+    """A line a value, and their sum."""
+    gpu, cost = bool(account.gpu.seconds), account.cost if account.cost and account.cost.spent is not None else None
+    head = ["", "images", "standard", "planned", "saved", "paid"]
+    head += (["GPU s"] if gpu else []) + ([cost.currency] if cost else [])
+
+    def line(name: str, own: Sequence[ColumnShare]) -> list[str]:
+        standard, planned = sum(share.standard for share in own), sum(share.planned for share in own)
+        cells = [name, f"{sum(share.images for share in own):,}", f"{standard:,.1f}", f"{planned:,.1f}"]
+        cells += [f"{1 - planned / standard:.1%}", f"{sum(share.paid for share in own):,.1f}"]
+        cells += [f"{sum(share.gpu_seconds for share in own):,.1f}"] if gpu else []
+        return cells + ([plain_money(sum(share.cost or 0.0 for share in own))] if cost else [])
+
+    lines = [head, *(line(_printable(value_text(share.value)), [share]) for share in shares), line("all", shares)]
+    widths = [max(len(cells[place]) for cells in lines) for place in range(len(head))]
+    body = [
+        "  ".join([f"  {cells[0]:<{widths[0]}}", *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines
+    ]
+    return "\n".join([f"by {_printable(column)}", *body])
+
+
+def _printable(text: str) -> str:
+    """`text` in one line of at most 40 characters that cannot steer a terminal."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 3] + "..."
 
 
 def _prompts(outlook: Outlook) -> str:

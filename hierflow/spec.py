@@ -19,9 +19,12 @@ SchedulerName = Literal["ddpm", "ddim", "dpmpp_2m", "unipc", "euler", "euler_anc
 LinkageName = Literal["ward", "average", "centroid"]
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
-GROUP_PATTERN = r"^\w+$"
+GROUP_PATTERN = r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*$"
 URL_PATTERN = r"^(https?|file)://"
-_KEY_PART = re.compile(r"\w+")
+_KEY_PART = re.compile(r"[A-Za-z0-9_]+")
+_ASSET_KEY = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*")
+_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _OWNER = re.compile(r"team:[\w.-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -219,7 +222,12 @@ class AssetsSpec(_Section):
     )
     key_prefix: tuple[str, ...] = Field((), description="What stands before the set's name in its asset keys.")
     owners: tuple[str, ...] = Field((), description="Email addresses, and teams as `team:name`.")
-    tags: dict[str, str] = Field({}, description="Tags of every asset.")
+    tags: dict[str, str] = Field(
+        {}, description="Tags of every asset: up to 63 letters, digits, `_`, `.` and `-` a key and a value."
+    )
+    deps: tuple[str, ...] = Field(
+        (), description="Keys of the assets that the prompts are made by, such as `warehouse/products`."
+    )
 
     @field_validator("key_prefix")
     @classmethod
@@ -227,6 +235,21 @@ class AssetsSpec(_Section):
         if wrong := next((part for part in parts if not _KEY_PART.fullmatch(part)), None):
             raise ValueError(f"holds {wrong!r}, and asset keys are made of letters, digits and underscores")
         return parts
+
+    @field_validator("deps")
+    @classmethod
+    def _keys(cls, deps: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((dep for dep in deps if not _ASSET_KEY.fullmatch(dep)), None):
+            raise ValueError(f"holds {wrong!r}, which is not an asset key")
+        return deps
+
+    @field_validator("tags")
+    @classmethod
+    def _allowed(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key, value in tags.items():
+            if not (_TAG_KEY.fullmatch(key) and _TAG_VALUE.fullmatch(value)):
+                raise ValueError(f"holds the tag {key}: {value!r}, which Dagster does not allow")
+        return tags
 
     @field_validator("owners")
     @classmethod

@@ -29,6 +29,7 @@ ATTRIBUTES: dict[str, Any] = {
     "sharing": {"tau": 1.5},
     "partitions": {"max_prompts": 2},
     "storage": {"path": "./out"},
+    "runs": {"retries": 0},
 }
 
 

@@ -185,6 +185,34 @@ def test_audit_shows_balanced_books(finished: Path) -> None:
     assert "the books balance" in shown.stdout
 
 
+def test_audit_says_that_no_gpu_was_used_and_where_its_page_lies(finished: Path) -> None:
+    found = command("audit", finished, "--json").json
+    assert found["gpu"] == {"seconds": 0, "names": [], "kwh": None, "metered_seconds": 0, "note": "no GPU was used"}
+    assert found["cost"] is None
+    assert (found["by"], found["page"]) == ({}, str(finished.parent / "out/trial/audit.html"))
+    assert "no GPU was used" in command("audit", finished).stdout
+    assert "43.8%" in Path(found["page"]).read_text("utf-8")
+
+
+def test_audit_by_a_column_sums_to_the_whole(finished: Path) -> None:
+    found = command("audit", finished, "--json", "--by", "prompt_id", "--by", "partition").json["by"]
+    assert {column: len(values) for column, values in found.items()} == {"prompt_id": 4, "partition": 2}
+    for values in found.values():
+        totals = {name: sum(value[name] for value in values) for name in ("images", "standard", "planned", "paid")}
+        assert totals == pytest.approx({"images": 4, "standard": 16, "planned": 9, "paid": 9})
+    shown = command("audit", finished, "--by", "partition").stdout
+    assert "by partition" in shown
+    assert shown.splitlines()[-1].split() == ["all", "4", "16.0", "9.0", "43.8%", "9.0"]
+
+
+def test_audit_by_a_column_that_does_not_exist_is_wrong_input(finished: Path) -> None:
+    ended = command("audit", finished, "--json", "--by", "campaign")
+    assert ended.code == 2
+    assert ended.json["error"] == (
+        "--by: 'campaign' is not a column of the prompts; name one of prompt_id, partition."
+    )
+
+
 def test_status_and_audit_write_nothing(finished: Path) -> None:
     before = snapshot(finished.parent)
     command("status", finished)

@@ -140,6 +140,8 @@ def test_a_fault_is_one_sentence_and_leaves_no_trace(tmp_path: Path, fault: Faul
     (sentence,) = ended.stderr.splitlines()
     for part in (fault.file, *fault.says):
         assert part in sentence
+    if fault.file == "set.yaml":
+        assert "/set.yaml:" in sentence  # and a line
     assert len(sentence) < 600
     assert ended.json.keys() == {"error"}
     assert ended.json["error"] in sentence
@@ -173,7 +175,7 @@ def _written(content: bytes) -> Callable[[Path], Path]:
     [
         (_missing, ("none.yaml", "does not exist", "give the path")),
         (_folder, ("is a folder", "give the path")),
-        (_written(b"type: [\n"), ("set.yaml", "is not valid YAML", "line 2")),
+        (_written(b"type: [\n"), ("set.yaml:2: ", "is not valid YAML")),
         (_written(b""), ("set.yaml", "is not one YAML mapping", "type: hierflow.ImageSet")),
         (_written(b"- 1\n"), ("set.yaml", "is not one YAML mapping", "type: hierflow.ImageSet")),
         (_written(b"\xff\xfe\0"), ("set.yaml", "is not UTF-8", "save it")),

@@ -61,7 +61,7 @@ def test_two_sets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_a_wrong_document_is_refused_with_its_sentence(tmp_path: Path) -> None:
     write_document(tmp_path, "one.yaml", sharing={"tau": -1})
-    with pytest.raises(InputError, match=r"one\.yaml: sharing\.tau: -1"):
+    with pytest.raises(InputError, match=r"one\.yaml:18: sharing\.tau: -1"):
         _loaded(tmp_path)
 
 

@@ -20,16 +20,17 @@ attributes:
 
 
 def refusal(tmp_path: Path, text: str | bytes) -> str:
-    """What is said of `text`, less the file's name that must come first."""
+    """What is said of `text`, less the file's name, perhaps with a line, that must come first."""
     path = tmp_path / "set.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError) as caught:
         load_document(path)
     sentence = str(caught.value)
     assert "\n" not in sentence
-    assert sentence.startswith(f"{path}: ")
     assert sentence.endswith(".")
-    return sentence.removeprefix(f"{path}: ")
+    match = re.match(rf"{re.escape(str(path))}(:\d+)?: (.*)", sentence)
+    assert match
+    return match[2]
 
 
 def test_a_document_of_a_name_and_prompts_is_enough(tmp_path: Path) -> None:
@@ -78,7 +79,8 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         ("sharng: {tau: 1}", "sharng: is not a field; did you mean sharing."),
         (
             "zzz: 1",
-            "zzz: is not a field; the fields here are name, prompts, diffusion, sharing, partitions, storage.",
+            "zzz: is not a field; the fields here are name, prompts, diffusion, sharing, partitions, storage, cost, "
+            "schedule, runs, assets.",
         ),
     ],
 )
@@ -118,6 +120,11 @@ def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, exp
             r"partitions\.max_prompts: 0 is not at least 1; the largest number of prompts",
         ),
         ("storage: {path: ''}", r"storage\.path: '' is empty; a folder or any fsspec URL"),
+        ("storage: {url: x.org}", r"storage\.url: 'x\.org' is not a URL that begins with https://"),
+        ("cost: {per_gpu_hour: -1}", r"cost\.per_gpu_hour: -1 is not at least 0; the price of an hour"),
+        ("schedule: daily", r"schedule\.cron: 'daily' is not a cron expression; .*five fields"),
+        ("assets: {key_prefix: a}", r"assets\.key_prefix: 'a' is not a list; what stands before"),
+        ("assets: {group: a b}", r"assets\.group: 'a b' is not made of letters, digits, underscores and slashes"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_what_it_should_be(tmp_path: Path, line: str, expected: str) -> None:
@@ -151,19 +158,47 @@ def test_what_is_not_one_mapping_is_refused_with_how_to_start(tmp_path: Path, do
 
 
 @pytest.mark.parametrize(
-    ("document", "where"),
+    ("document", "line", "problem"),
     [
-        ("type: x\nattributes: [1,\n  b: }", "line 3: "),
-        ("type: x\n\tname: y", "line 2: "),
-        ("a: *nowhere", "line 1: "),
-        (f"{GOOD}\0", "special characters are not allowed"),
-        (GOOD.replace("demo", "2024-99-99"), "month must be in 1..12"),
+        ("type: x\nattributes: [1,\n  b: }", 3, "did not find expected node content"),
+        ("type: x\n\tname: y", 2, "cannot start any token"),
+        ("a: *nowhere", 1, "found undefined alias"),
+        (f"{GOOD}\0", None, "special characters are not allowed"),
+        (GOOD.replace("demo", "2024-99-99"), None, "month must be in 1..12"),
     ],
 )
-def test_broken_yaml_is_refused_with_its_line(tmp_path: Path, document: str, where: str) -> None:
-    sentence = refusal(tmp_path, document)
-    assert sentence.startswith("is not valid YAML (")
-    assert where in sentence
+def test_broken_yaml_is_refused_with_its_line(tmp_path: Path, document: str, line: int | None, problem: str) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text(document)
+    with pytest.raises(InputError) as caught:
+        load_document(path)
+    assert (caught.value.file, caught.value.line) == (path, line)
+    assert re.match(rf"{path}{f':{line}' if line else ''}: is not valid YAML \(.*\); mend", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "line"),
+    [
+        (GOOD.replace("hierflow.ImageSet", "x"), "type", 1),
+        (GOOD.replace("attributes", "atributes"), "atributes", 2),
+        (GOOD.replace("  name: demo\n", ""), "name", 2),
+        (f"# first\n{GOOD}  sharing:\n    linkage: ward\n    tau: -1\n", "sharing.tau", 8),
+        (f"{GOOD}  sharing:\n    linkage: ward\n    tua: 1\n", "sharing.tua", 7),
+        (f"{GOOD}  assets:\n    tags:\n      a.b: x\n      a.b.c: 1\n", "assets.tags.a.b.c", 8),
+        (GOOD.replace("{text: [a cat, a dog]}", "\n    text:\n      - a cat\n      - [1]"), "prompts.text.1", 7),
+        (GOOD.replace("{text: [a cat, a dog]}", "{}"), "prompts", 4),
+        (GOOD.replace("}", ", file: x}"), "prompts", 4),
+        (f"{GOOD}  schedule: 0 25 * * *\n", "schedule.cron", 5),
+        (f"{GOOD}  name: two\n", None, 5),
+    ],
+)
+def test_a_fault_is_placed_in_its_line(tmp_path: Path, document: str, field: str | None, line: int) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text(document)
+    with pytest.raises(InputError) as caught:
+        load_document(path)
+    assert (caught.value.file, caught.value.line, caught.value.field) == (path, line, field)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
 
 
 def test_yaml_that_would_run_code_is_refused(tmp_path: Path) -> None:
@@ -215,7 +250,7 @@ def test_a_section_alone_is_validated_with_its_place() -> None:
 def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     document = tmp_path / "twice.yaml"
     document.write_text("type: hierflow.ImageSet\nattributes:\n  name: one\n  name: two\n", "utf-8")
-    with pytest.raises(InputError, match=r"line 4: 'name' is given twice"):
+    with pytest.raises(InputError, match=r"twice\.yaml:4: .*'name' is given twice"):
         load_document(document)
 
 

@@ -40,7 +40,8 @@ def test_a_long_value_is_shortened_and_a_value_of_many_lines_is_one_line() -> No
 def test_locating_an_error_adds_the_file_and_keeps_one_that_is_named() -> None:
     error = InputError("is wrong", field="name", value="x", remedy="mend it")
     assert str(error.located("doc.yaml")) == "doc.yaml: name: 'x' is wrong; mend it."
-    assert str(error.located("doc.yaml").located("other.yaml")) == "doc.yaml: name: 'x' is wrong; mend it."
+    assert str(error.located("doc.yaml").located("other.yaml", 3)) == "doc.yaml: name: 'x' is wrong; mend it."
+    assert str(error.located("doc.yaml", 3)) == "doc.yaml:3: name: 'x' is wrong; mend it."
 
 
 def test_an_input_error_is_a_value_error_and_a_run_error_is_not() -> None:
@@ -51,7 +52,7 @@ def test_an_input_error_is_a_value_error_and_a_run_error_is_not() -> None:
 
 
 def test_an_error_survives_the_way_to_another_process() -> None:
-    error = InputError("is wrong", file="doc.yaml", field="name", value="x", remedy="mend it")
+    error = InputError("is wrong", file="doc.yaml", line=2, field="name", value="x", remedy="mend it")
     arrived = copy.copy(error)  # takes the same way as between processes
     assert str(arrived) == str(error)
     assert (arrived.field, arrived.value, arrived.remedy) == ("name", "x", "mend it")

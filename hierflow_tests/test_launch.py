@@ -14,6 +14,7 @@ import torch
 from hierflow import launch as launching
 from hierflow.assets.liveness import process_tag
 from hierflow.assets.names import PROCESS_TAG, SET_TAG, SetNames
+from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 from hierflow.launch import Launch, launch
 from hierflow.models.kandinsky22 import Kandinsky22
@@ -72,7 +73,8 @@ def test_a_partition_that_another_command_begins_meanwhile_is_left_to_it(
 ) -> None:
     real, taken = launching.active_partitions, []
 
-    def active(instance: dg.DagsterInstance, name: str) -> dict[str, str]:
+    def active(instance: dg.DagsterInstance, served: ServedSet) -> dict[str, str]:
+        name = served.spec.name
         plan = SetStore(str(document.parent / "out"), name, document).plans.current()
         assert plan is not None
         if not taken and instance.get_runs(dg.RunsFilter(job_name=SetNames(name).subtree_job)):
@@ -81,7 +83,7 @@ def test_a_partition_that_another_command_begins_meanwhile_is_left_to_it(
             tags = {SET_TAG: name, PROCESS_TAG: process_tag(), "dagster/partition": taken[0]}
             run = dg.DagsterRun(SetNames(name).subtree_job, status=dg.DagsterRunStatus.STARTED, tags=tags)
             instance.add_run(run)
-        return real(instance, name)
+        return real(instance, served)
 
     monkeypatch.setattr(launching, "active_partitions", active)
     said: list[str] = []

@@ -3,41 +3,100 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.names import SET_TAG, SetNames
+from hierflow.assets.graph import PLAN_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS, Translate
+from hierflow.assets.names import ACCELERATOR_TAG, SET_TAG
 from hierflow.assets.plan_assets import plan_assets, prompt_source
 from hierflow.assets.report_assets import report_assets
+from hierflow.assets.sensors import continue_sensor, prompts_sensor
 from hierflow.assets.served_set import ServedSet
-from hierflow.assets.subtree_assets import ASSETS, subtree_assets
+from hierflow.assets.subtree_assets import subtree_assets
 from hierflow.spec import ImageSetSpec
 
 
-def build_image_set(spec: ImageSetSpec, base: Path, document: Path | None = None) -> dg.Definitions:
-    """The assets, checks and jobs of one image set.
+def build_image_set(
+    spec: ImageSetSpec, base: Path, document: Path | None = None, translate: Translate = lambda spec: spec
+) -> dg.Definitions:
+    """The assets, checks, jobs, sensors and schedule of one image set.
 
     Args:
         spec: the set.
         base: the folder that relative paths of the spec are relative to.
         document: the file that describes the set, if one does.
+        translate: what to make of every asset's spec.
     """
-    served, names = ServedSet(spec, base, document), SetNames(spec.name)
-    plan, subtree, report = plan_assets(served), subtree_assets(served), report_assets(served)
-    jobs = {
-        names.plan_job: ("prompt_set", "prompt_embeddings", "embedding_tree", "shared_latents"),
-        names.subtree_job: ASSETS,
-        names.finish_job: ("image_set", "compute_audit"),
-    }
+    return definitions_of(ServedSet(spec, base, document, translate))
+
+
+def definitions_of(served: ServedSet) -> dg.Definitions:
+    """The assets, checks, jobs, sensors and schedule of a set."""
+    plan, *after = _jobs(served)
     return dg.Definitions(
-        assets=[prompt_source(served), *plan, *subtree, *report],
-        jobs=[
-            dg.define_asset_job(
-                name,
-                selection=dg.AssetSelection.assets(*(names.key(asset) for asset in assets)),
-                executor_def=dg.in_process_executor,  # the model loads once a process
-                tags={SET_TAG: spec.name},
-            )
-            for name, assets in jobs.items()
+        assets=[
+            prompt_source(served),
+            *plan_assets(served),
+            *subtree_assets(served),
+            *report_assets(served),
         ],
+        jobs=[plan, *after],
+        sensors=[continue_sensor(served, after), prompts_sensor(served), *_automation(served)],
+        schedules=_schedules(served),
     )
+
+
+def _jobs(served: ServedSet) -> list[Any]:
+    """The job of the plan, of a partition, and of the reports."""
+    names, device = served.names, {ACCELERATOR_TAG: served.spec.diffusion.device}
+    jobs: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+        names.plan_job: (
+            PLAN_ASSETS,
+            device,
+            f"Make the set {served.spec.name}: prompts, embeddings, tree, plan, and the steps above the partition "
+            f"cut. The sensor {names.sensor} does the rest.",
+        ),
+        names.subtree_job: (SUBTREE_ASSETS, device, "Latents, images and scores of one partition."),
+        names.finish_job: (REPORT_ASSETS, {}, "Manifest, gallery and audit of the set as it stands."),
+    }
+    return [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*(served.key(asset) for asset in assets)),
+            executor_def=dg.in_process_executor,  # the model loads once a process
+            description=description,
+            tags={**served.spec.runs.tags, SET_TAG: served.spec.name, **tags},
+        )
+        for name, (assets, tags, description) in jobs.items()
+    ]
+
+
+def _schedules(served: ServedSet) -> list[dg.ScheduleDefinition]:
+    schedule = served.spec.schedule
+    if schedule is None:
+        return []
+    return [
+        dg.ScheduleDefinition(
+            name=served.names.schedule,
+            job_name=served.names.plan_job,
+            cron_schedule=schedule.cron,
+            execution_timezone=schedule.timezone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description=f"Makes the set {served.spec.name}; what has not changed is not made again.",
+        )
+    ]
+
+
+def _automation(served: ServedSet) -> list[dg.AutomationConditionSensorDefinition]:
+    if not served.spec.runs.automation:
+        return []
+    tags = {SET_TAG: served.spec.name, ACCELERATOR_TAG: served.spec.diffusion.device}
+    return [
+        dg.AutomationConditionSensorDefinition(
+            f"{served.spec.name}_automation",
+            target=dg.AssetSelection.assets(*(served.key(asset) for asset in ("prompt_source", *PLAN_ASSETS))),
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            run_tags={**served.spec.runs.tags, **tags},
+        )
+    ]

@@ -8,11 +8,12 @@ reported to it without a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 RUNNING = (
     dg.DagsterRunStatus.QUEUED,
@@ -21,6 +22,7 @@ RUNNING = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
+_AT_WORK = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 
 
 def materialization(
@@ -30,6 +32,11 @@ def materialization(
     return dg.AssetMaterialization(
         key, partition=partition, metadata=dict(metadata), tags={DATA_VERSION_TAG: version}
     )
+
+
+def observation(key: dg.AssetKey, version: str) -> dg.AssetObservation:
+    """An event that says which data version a source has."""
+    return dg.AssetObservation(key, tags={DATA_VERSION_TAG: version})
 
 
 def known_versions(instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str]) -> dict[str, str]:
@@ -51,3 +58,11 @@ def adopt(
     for partition in missing:
         instance.report_runless_asset_event(materialization(key, partition, versions[partition], metadata))
     return missing
+
+
+def backfill_of(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> str | None:
+    """The id of a backfill that is at work on any of the assets `keys`, if there is one."""
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=_AT_WORK)):
+        if set(backfill.asset_selection or ()) & set(keys):
+            return str(backfill.backfill_id)
+    return None

@@ -1,4 +1,4 @@
-"""Recognising runs whose process is gone, so that what they left behind is not waited for."""
+"""Which runs are at work on a set; runs whose process is gone are recognised, so that nobody waits for them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import dagster as dg
 
 from hierflow.assets.events import RUNNING
 from hierflow.assets.names import PROCESS_TAG, SET_TAG
+from hierflow.assets.served_set import ServedSet
+
+_PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start")
+"""A backfill names its one partition as a range."""
 
 
 def process_tag() -> str:
@@ -16,19 +20,32 @@ def process_tag() -> str:
     return f"{os.uname().nodename}:{os.getpid()}:{_started(os.getpid())}"
 
 
-def active_partitions(instance: dg.DagsterInstance, name: str) -> dict[str, str]:
-    """The partitions of a set that other runs are working on, and those runs; dead runs are marked failed.
+def active_runs(instance: dg.DagsterInstance, served: ServedSet) -> list[dg.DagsterRun]:
+    """The runs at work on any of the set's assets, whoever launched them; dead ones are marked failed.
 
     A run without a process tag belongs to a launcher of Dagster's, which watches over it. A run on another machine
     counts as alive: nothing here can tell.
     """
-    active: dict[str, str] = {}
-    for run in instance.get_runs(dg.RunsFilter(tags={SET_TAG: name}, statuses=list(RUNNING))):
+    active = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(RUNNING))):
+        if run.tags.get(SET_TAG) != served.spec.name and not served.keys & set(run.asset_selection or ()):
+            continue
         if is_dead(run.tags.get(PROCESS_TAG)):
             instance.report_run_failed(run, message="The process that executed this run has died.")
-        elif key := run.tags.get("dagster/partition"):
-            active[key] = run.run_id
+        else:
+            active.append(run)
     return active
+
+
+def active_partitions(instance: dg.DagsterInstance, served: ServedSet) -> dict[str, str]:
+    """The partitions of a set that runs are working on, and those runs."""
+    runs = active_runs(instance, served)
+    return {key: run.run_id for run in runs if (key := partition_of(run))}
+
+
+def partition_of(run: dg.DagsterRun) -> str | None:
+    """The partition a run is of; None if it is of none."""
+    return next((run.tags[tag] for tag in _PARTITION_TAGS if tag in run.tags), None)
 
 
 def is_dead(process: str | None) -> bool:

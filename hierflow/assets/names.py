@@ -1,14 +1,16 @@
-"""Names in Dagster: asset keys, jobs, partitions and tags of a set."""
+"""Names in Dagster: jobs, sensors, partitions and tags of a set. Asset keys are in :mod:`hierflow.assets.graph`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import dagster as dg
-
 SET_TAG = "hierflow/set"
+ACCELERATOR_TAG = "hierflow/accelerator"
+"""On every run that may hold a GPU: `diffusion.device`, for an instance's `tag_concurrency_limits`."""
+PROMPTS_TAG = "hierflow/prompts"
 PLAN_TAG = "hierflow/plan"
 INVOCATION_TAG = "hierflow/invocation"
+"""Of the request that a run belongs to: the run of the set's job, or the command, that everything follows from."""
 PROCESS_TAG = "hierflow/process"
 
 
@@ -18,13 +20,14 @@ class SetNames:
 
     name: str
 
-    def key(self, asset: str) -> dg.AssetKey:
-        """The key of one of the set's assets."""
-        return dg.AssetKey([self.name, asset])
-
     def op(self, asset: str) -> str:
         """The step that makes one of the set's unpartitioned assets."""
-        return self.key(asset).to_python_identifier()
+        return f"{self.name}__{asset}"
+
+    @property
+    def subtree_op(self) -> str:
+        """The step that makes a partition's latents, images and scores."""
+        return f"{self.name}__subtree"
 
     @property
     def partitions(self) -> str:
@@ -45,3 +48,18 @@ class SetNames:
     def finish_job(self) -> str:
         """Manifest, gallery and audit."""
         return f"{self.name}_finish"
+
+    @property
+    def sensor(self) -> str:
+        """Continues a plan: partitions, then image set and audit."""
+        return f"{self.name}_continue"
+
+    @property
+    def prompts_sensor(self) -> str:
+        """Watches the prompts."""
+        return f"{self.name}_prompts"
+
+    @property
+    def schedule(self) -> str:
+        """Starts the set's job."""
+        return f"{self.name}_schedule"

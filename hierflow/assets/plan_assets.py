@@ -1,13 +1,14 @@
 """The assets of the plan: prompts, embeddings, tree, and the steps above the partition cut."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
+from hierflow.assets.displays import prompt_table, text_columns, tree_metadata
 from hierflow.assets.events import materialization
-from hierflow.assets.names import SetNames
-from hierflow.assets.run_stage import plan_of, stage_of
+from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import bytes_digest, digest
 from hierflow.prompts import load_prompts
@@ -17,26 +18,32 @@ from hierflow.stages.latents import denoise_trunk
 from hierflow.stages.planning import adopt, make_plan
 from hierflow.stages.todo import todo
 
-_PREVIEW = 8
 
-
-def prompt_source(served: ServedSet) -> dg.SourceAsset:
+def prompt_source(served: ServedSet) -> dg.AssetsDefinition:
     """What the user edits: a file, a table, or the document itself."""
-    names, spec = SetNames(served.spec.name), served.spec
-
-    def observe() -> dg.DataVersion:
-        path = spec.prompts.file or spec.prompts.table
-        if path:
-            return dg.DataVersion(bytes_digest((served.base / path).read_bytes()))
-        return dg.DataVersion(digest(spec.prompts.model_dump()))
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # no other kind of asset is observed rather than made
-        return dg.observable_source_asset(
-            key=names.key("prompt_source"),
-            group_name=spec.name,
-            description="The prompts as the user keeps them: a file, a table, or the document's text or template.",
-        )(observe)
+
+        @dg.multi_observable_source_asset(
+            name=served.names.op("prompt_source"), specs=[served.specs["prompt_source"]]
+        )
+        def observe() -> Iterator[dg.ObserveResult]:
+            yield dg.ObserveResult(
+                asset_key=served.key("prompt_source"), data_version=dg.DataVersion(source_version(served))
+            )
+
+    return observe
+
+
+def source_version(served: ServedSet) -> str:
+    """A hash of the prompts as their owner keeps them.
+
+    Raises:
+        OSError: file or table cannot be read.
+    """
+    source = served.spec.prompts
+    path = source.file or source.table
+    return bytes_digest((served.base / path).read_bytes()) if path else digest(source.model_dump())
 
 
 def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
@@ -44,29 +51,26 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     return [_prompt_set(served), _prompt_embeddings(served), _embedding_tree(served), _shared_latents(served)]
 
 
-def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
-    names = SetNames(served.spec.name)
+def _asset(served: ServedSet, asset: str) -> Any:
+    """Decorates the op that makes one asset."""
+    return dg.multi_asset(name=served.names.op(asset), specs=[served.specs[asset]], retry_policy=served.retry_policy)
 
-    @dg.asset(
-        **served.common("prompt_set"),
-        deps=[names.key("prompt_source")],
-        kinds={"parquet"},
-        description="The expanded prompts: one row a prompt, an axis a column. Equal texts are generated once.",
-    )
+
+def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
+    @_asset(served, "prompt_set")
     def prompt_set(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        stage = stage_of(context, *served.parts)
-        prompts = load_prompts(stage.spec.prompts, stage.base)
-        stage.store.claim()
-        stage.store.prompts.save(prompts)
+        with run_stage(context, served) as stage:
+            prompts = load_prompts(stage.spec.prompts, stage.base)
+            stage.store.claim()
+            stage.store.prompts.save(prompts)
+            keep_prompts(context, prompts)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(prompts.content_hash),
             metadata={
                 "dagster/row_count": len(prompts),
                 "distinct_texts": len(prompts.distinct),
-                "dagster/column_schema": dg.TableSchema(
-                    columns=[dg.TableColumn(name, "string") for name in ("prompt_id", "prompt", *prompts.columns)]
-                ),
-                "preview": dg.MetadataValue.md("\n".join(f"- {_inert(text)}" for text in prompts.texts[:_PREVIEW])),
+                "dagster/column_schema": text_columns("prompt_id", "prompt", *prompts.columns),
+                "prompts": prompt_table(prompts, range(len(prompts))),
             },
         )
 
@@ -74,26 +78,20 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
-    names = SetNames(served.spec.name)
-
-    @dg.asset(
-        **served.common("prompt_embeddings"),
-        deps=[names.key("prompt_set")],
-        kinds={"pytorch", "safetensors"},
-        description="What the text encoders and the prior make of every distinct prompt, kept by content.",
-    )
+    @_asset(served, "prompt_embeddings")
     def prompt_embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        stage = stage_of(context, *served.parts)
-        prompts = stage.store.prompts.current()
-        for warning in advice(stage, prompts):
-            context.log.warning(warning)
-        embeddings = embed(stage, prompts)
+        with run_stage(context, served) as stage:
+            prompts = prompts_of(context, stage)
+            for warning in advice(stage, prompts):
+                context.log.warning(warning)
+            embeddings = embed(stage, prompts)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(digest(stage.adapter.encoder_fingerprint, list(embeddings.hashes))),
             metadata={
-                "prompts": len(embeddings.texts),
+                "dagster/row_count": len(embeddings.texts),
                 "computed": embeddings.computed,
                 "reused": len(embeddings.texts) - embeddings.computed,
+                "dimensions": embeddings.vectors.shape[1],
             },
         )
 
@@ -101,72 +99,48 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
-    names = SetNames(served.spec.name)
-
-    @dg.asset(
-        **served.common("embedding_tree"),
-        deps=[names.key("prompt_embeddings")],
-        kinds={"scipy"},
-        description="The tree that similar prompts share their steps along, and the plan that it cuts into.",
-    )
+    @_asset(served, "embedding_tree")
     def embedding_tree(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        stage = stage_of(context, *served.parts)
-        prompts = stage.store.prompts.current()
-        compiled = make_plan(stage, prompts, embed(stage, prompts))
-        adopt(stage, compiled)
-        document = compiled.document
-        context.instance.add_dynamic_partitions(names.partitions, document.keys)
-        for partition in document.partitions:
+        with run_stage(context, served) as stage:
+            prompts = prompts_of(context, stage)
+            compiled = make_plan(stage, prompts, embed(stage, prompts))
+            # Keys first: a sensor that sees the plan finds its partitions. And the tag, for the steps that follow.
+            context.instance.add_dynamic_partitions(served.names.partitions, compiled.document.keys)
+            keep_plan(context, compiled)
+            adopt(stage, compiled)
+        for partition in compiled.document.partitions:
             metadata = {"prompts": len(compiled.texts_of(partition.key)), "subtrees": len(partition.subtrees)}
-            event = materialization(names.key("denoising_plan"), partition.key, partition.slice, metadata)
+            event = materialization(served.key("denoising_plan"), partition.key, partition.slice, metadata)
             context.log_event(event)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(document.id),
-            metadata={
-                "plan": document.id,
-                "prompts": len(compiled.planted.texts),
-                "partitions": len(document.partitions),
-                "evaluations_planned": document.planned,
-                "evaluations_standard": document.standard,
-                "saved": document.saved,
-                "frontier_sizes": [int(size) for size in compiled.plan.frontier_sizes],
-            },
+            data_version=dg.DataVersion(compiled.document.id), metadata=tree_metadata(stage, compiled, prompts)
         )
 
     return embedding_tree
 
 
 def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
-    names = SetNames(served.spec.name)
-
-    @dg.asset(
-        **served.common("shared_latents"),
-        deps=[names.key("embedding_tree")],
-        kinds={"pytorch", "safetensors"},
-        description="The steps above the partition cut (the trunk). Editing prompts does not move its version.",
-    )
+    @_asset(served, "shared_latents")
     def shared_latents(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        stage = stage_of(context, *served.parts)
-        compiled = plan_of(context, stage)
-        trunk = compiled.segments_of(None)
-        executed = denoise_trunk(stage, compiled, todo(stage.store, compiled, give_up=False))
+        with run_stage(context, served) as stage:
+            compiled = plan_of(context, stage)
+            executed = denoise_trunk(stage, compiled, todo(stage.store, compiled))
+        trunk, document = compiled.segments_of(None), compiled.document
         steps = compiled.plan.last[trunk] - compiled.plan.first[trunk] + 1
-        document, linkage = compiled.document, compiled.planted.tree.linkage
         settings = digest(
-            document.sampling.root(0), document.encoder, document.tau, linkage, document.images_per_prompt
+            document.sampling.root(0),
+            document.encoder,
+            document.tau,
+            compiled.planted.tree.linkage,
+            document.images_per_prompt,
         )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(settings),
             metadata={
                 "nodes": len(trunk),
-                "evaluations_planned": int(steps.sum()) * compiled.document.images_per_prompt,
+                "evaluations_planned": int(steps.sum()) * document.images_per_prompt,
                 "evaluations_executed": executed,
             },
         )
 
     return shared_latents
-
-
-def _inert(text: str) -> str:
-    """Prompt text that Markdown shows as it stands."""
-    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+-.!|<>&" else mark for mark in text[:200])

@@ -5,12 +5,16 @@ from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.names import INVOCATION_TAG, SetNames
-from hierflow.assets.run_stage import plan_of, stage_of
+from hierflow.assets.displays import link, manifest_columns
+from hierflow.assets.names import INVOCATION_TAG
+from hierflow.assets.run_stage import run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
+from hierflow.stages.assembly import mark_assembled, state_of_records
 from hierflow.stages.auditing import AUDIT, write_audit
-from hierflow.stages.image_set import assemble, assembled
+from hierflow.stages.context import Stage
+from hierflow.stages.image_set import GALLERY, MANIFEST, assemble, assembled
+from hierflow.store.plans import CompiledPlan
 
 _BOOKS = (
     *("standard", "planned", "executed", "reused", "replayed", "redone", "measured"),
@@ -20,50 +24,56 @@ _BOOKS = (
 
 def report_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     """image_set and compute_audit, with their checks."""
-    names, common = SetNames(served.spec.name), served.common
+    return [_image_set(served), _compute_audit(served)]
 
-    @dg.asset(
-        **common("image_set"),
-        deps=[names.key("images"), names.key("quality_scores")],
-        kinds={"parquet", "html"},
-        check_specs=[dg.AssetCheckSpec("complete", asset=names.key("image_set"))],
-        description="The manifest (a row an image) and the gallery. Follows even if partitions failed.",
+
+def _image_set(served: ServedSet) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=served.names.op("image_set"),
+        specs=[served.specs["image_set"]],
+        check_specs=[dg.AssetCheckSpec("complete", asset=served.key("image_set"))],
+        retry_policy=served.retry_policy,
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        stage = stage_of(context, *served.parts)
-        compiled = plan_of(context, stage)
-        made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts))
+        with run_stage(context, served) as stage:
+            compiled = _current(stage)
+            state = state_of_records(stage.store, compiled)
+            made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts))
+            mark_assembled(stage.store, state)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest([(r.prompt_id, r.image_index, r.image_sha256) for r in made.rows])),
             metadata={
+                "gallery": link(stage, GALLERY),
+                "manifest": link(stage, MANIFEST),
                 "dagster/row_count": len(made.rows),
+                "dagster/column_schema": manifest_columns(made.rows),
                 "images": made.current,
+                "missing": len(made.rows) - made.current,
                 "complete": made.complete,
-                "manifest": dg.MetadataValue.path(made.manifest),
-                "gallery": dg.MetadataValue.path(made.gallery),
             },
-            check_results=[
-                dg.AssetCheckResult(
-                    passed=made.complete,
-                    check_name="complete",
-                    severity=dg.AssetCheckSeverity.WARN,
-                    metadata={"missing": len(made.rows) - made.current},
-                )
-            ],
+        )
+        yield dg.AssetCheckResult(
+            passed=made.complete,
+            check_name="complete",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"missing": len(made.rows) - made.current},
         )
 
-    @dg.asset(
-        **common("compute_audit"),
-        deps=[names.key("image_set"), names.key("subtree_latents"), names.key("shared_latents")],
-        kinds={"json"},
-        check_specs=[dg.AssetCheckSpec("books_balance", asset=names.key("compute_audit"))],
-        description="What the set cost and what sharing saved, counted by a hook on the network.",
+    return image_set
+
+
+def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=served.names.op("compute_audit"),
+        specs=[served.specs["compute_audit"]],
+        check_specs=[dg.AssetCheckSpec("books_balance", asset=served.key("compute_audit"))],
+        retry_policy=served.retry_policy,
     )
     def compute_audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        stage = stage_of(context, *served.parts)
-        compiled = plan_of(context, stage)
-        rows = assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts)).rows
-        this_run, all_runs = write_audit(stage, compiled, rows)
+        with run_stage(context, served) as stage:
+            compiled = _current(stage)
+            rows = assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts)).rows
+            this_run, all_runs = write_audit(stage, compiled, rows)
         account = this_run if INVOCATION_TAG in context.run.tags else all_runs
         books = account.books
         yield dg.MaterializeResult(
@@ -74,15 +84,28 @@ def report_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
                 "executed_ever": account.executed_ever,
                 "padding_share": account.padding_share,
                 "seconds": sum(account.seconds.values()) - account.seconds.get("startup", 0.0),
-                "audit": dg.MetadataValue.path(stage.store.files.url(AUDIT)),
+                "audit": link(stage, AUDIT),
             },
-            check_results=[
-                dg.AssetCheckResult(
-                    passed=books.balanced,
-                    check_name="books_balance",
-                    metadata={"problems": "; ".join(books.problems) or "none"},
-                )
-            ],
+        )
+        yield dg.AssetCheckResult(
+            passed=books.balanced,
+            check_name="books_balance",
+            metadata={"problems": "; ".join(books.problems) or "none"},
         )
 
-    return [image_set, compute_audit]
+    return compute_audit
+
+
+def _current(stage: Stage) -> CompiledPlan:
+    """The plan that is current now, whichever this run was launched for: reports are of the set as it stands.
+
+    Raises:
+        Failure: there is none yet.
+    """
+    compiled = stage.store.plans.current()
+    if compiled is None:
+        raise dg.Failure(
+            f"the image set {stage.spec.name} has no plan yet: launch the job {stage.spec.name} first",
+            allow_retries=False,
+        )
+    return compiled

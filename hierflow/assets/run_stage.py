@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 import dagster as dg
 
-from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG
+from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG
+from hierflow.assets.served_set import ServedSet
+from hierflow.errors import HierflowError
 from hierflow.progress import Lines, OpenProgress, Progress
-from hierflow.spec import ImageSetSpec
+from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.store.plans import CompiledPlan
 
@@ -28,17 +29,29 @@ def progress_through(report: OpenProgress) -> Iterator[None]:
         _terminal.reset(token)
 
 
-def stage_of(context: dg.AssetExecutionContext, spec: ImageSetSpec, base: Path, document: Path | None) -> Stage:
-    """The stage context of a run."""
+@contextmanager
+def run_stage(context: dg.AssetExecutionContext, served: ServedSet) -> Iterator[Stage]:
+    """The stage context of a run.
 
+    Raises:
+        Failure: input or plan is wrong. It says so in one sentence and is not tried again; whatever else is raised
+            may lie outside the set, and follows the set's retry policy.
+    """
+    try:
+        yield _stage(context, served)
+    except HierflowError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _stage(context: dg.AssetExecutionContext, served: ServedSet) -> Stage:
     def lines(label: str, total: int) -> Progress:
         return Lines(label, total, context.log.info)
 
     record = context.instance.get_run_record_by_id(context.run_id)
     return Stage(
-        spec=spec,
-        base=base,
-        document=document,
+        spec=served.spec,
+        base=served.base,
+        document=served.document,
         run=context.run_id,
         invocation=context.run.tags.get(INVOCATION_TAG, context.run.root_run_id or context.run_id),
         progress=_terminal.get() or lines,
@@ -47,14 +60,39 @@ def stage_of(context: dg.AssetExecutionContext, spec: ImageSetSpec, base: Path, 
     )
 
 
+def keep_prompts(context: dg.AssetExecutionContext, prompts: PromptSet) -> None:
+    """Let the run's later steps work on these prompts, whatever another run makes current meanwhile."""
+    context.instance.add_run_tags(context.run_id, {PROMPTS_TAG: prompts.content_hash})
+
+
+def prompts_of(context: dg.AssetExecutionContext, stage: Stage) -> PromptSet:
+    """The prompts this run works on: those it has expanded itself, or else the current ones."""
+    kept = _tags(context).get(PROMPTS_TAG)
+    return stage.store.prompts.load(kept) if kept else stage.store.prompts.current()
+
+
+def keep_plan(context: dg.AssetExecutionContext, compiled: CompiledPlan) -> None:
+    """Let the run's later steps work on this plan, whatever another run adopts meanwhile."""
+    context.instance.add_run_tags(context.run_id, {PLAN_TAG: compiled.document.id})
+
+
 def plan_of(context: dg.AssetExecutionContext, stage: Stage) -> CompiledPlan:
-    """The plan this run works on: the one it was launched with, or the one that is current as it begins.
+    """The plan this run works on: the one it was launched with or has made, or else the current one.
 
     Raises:
         Failure: there is none yet.
     """
-    wanted = context.run.tags.get(PLAN_TAG)
+    wanted = _tags(context).get(PLAN_TAG)
     compiled = stage.store.plans.load(wanted) if wanted else stage.store.plans.current()
     if compiled is None:
-        raise dg.Failure(f"the image set {stage.spec.name} has no plan yet: materialise its embedding_tree first")
+        raise dg.Failure(
+            f"the image set {stage.spec.name} has no plan yet: launch the job {stage.spec.name} first",
+            allow_retries=False,
+        )
     return compiled
+
+
+def _tags(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """The run's tags as they are now; the context has those it began with."""
+    run = context.instance.get_run_by_id(context.run_id)
+    return dict(run.tags) if run else {}

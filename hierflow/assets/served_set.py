@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.names import SET_TAG, SetNames
+from hierflow.assets.graph import Translate, asset_specs
+from hierflow.assets.names import SetNames
 from hierflow.spec import ImageSetSpec
+from hierflow.stages.context import Stage
+
+RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -20,26 +24,41 @@ class ServedSet:
         spec: the document.
         base: the folder that its relative paths are relative to.
         document: its file; None for a set described in Python.
+        translate: what the owner of the code location makes of every asset's spec.
     """
 
     spec: ImageSetSpec
     base: Path
     document: Path | None
+    translate: Translate = lambda spec: spec
 
     @property
-    def parts(self) -> tuple[ImageSetSpec, Path, Path | None]:
-        """What :func:`hierflow.assets.run_stage.stage_of` needs."""
-        return self.spec, self.base, self.document
+    def names(self) -> SetNames:
+        """The names of its jobs, sensors and partitions."""
+        return SetNames(self.spec.name)
 
-    def common(self, asset: str) -> dict[str, Any]:
-        """What all of the set's assets have in common."""
-        return {
-            "key": SetNames(self.spec.name).key(asset),
-            "group_name": self.spec.name,
-            "tags": {SET_TAG: self.spec.name},
-            "code_version": "1",
-        }
+    @cached_property
+    def specs(self) -> dict[str, dg.AssetSpec]:
+        """The spec of every asset, by its short name."""
+        return asset_specs(self.spec, self.translate)
 
-    def asset_spec(self, asset: str, **fields: Any) -> dg.AssetSpec:
-        """A spec for one of the set's assets."""
-        return dg.AssetSpec(**self.common(asset), **fields)
+    def key(self, asset: str) -> dg.AssetKey:
+        """The key of one of the set's assets."""
+        return self.specs[asset].key
+
+    @property
+    def keys(self) -> set[dg.AssetKey]:
+        """The keys of all of them."""
+        return {spec.key for spec in self.specs.values()}
+
+    @property
+    def retry_policy(self) -> dg.RetryPolicy | None:
+        """For what fails outside the set; wrong input is never tried again."""
+        retries = self.spec.runs.retries
+        if not retries:
+            return None
+        return dg.RetryPolicy(max_retries=retries, delay=RETRY_SECONDS, backoff=dg.Backoff.EXPONENTIAL)
+
+    def stage(self, run: str, invocation: str) -> Stage:
+        """A stage outside a Dagster run: for a sensor, or a command."""
+        return Stage(self.spec, self.base, self.document, run=run, invocation=invocation)

@@ -1,7 +1,9 @@
 """What a run leaves for people: PNG files with provenance, their manifest, a gallery and contact sheets."""
 
+from hierflow.images.changes import Changes, compare
 from hierflow.images.contact_sheet import contact_sheet
-from hierflow.images.gallery import render_gallery
+from hierflow.images.dendrogram import dendrogram
+from hierflow.images.gallery import Saving, render_gallery
 from hierflow.images.manifest import (
     MANIFEST_COLUMNS,
     ImageRow,
@@ -12,14 +14,21 @@ from hierflow.images.manifest import (
 )
 from hierflow.images.names import image_name, slug
 from hierflow.images.png import decode_png, encode_png, read_provenance
+from hierflow.images.thumbnails import LIGHT, Thumbnails
 
 __all__ = [
+    "LIGHT",
     "MANIFEST_COLUMNS",
+    "Changes",
     "ImageRow",
+    "Saving",
+    "Thumbnails",
     "build_manifest",
     "check_axis_names",
+    "compare",
     "contact_sheet",
     "decode_png",
+    "dendrogram",
     "encode_png",
     "image_name",
     "manifest_bytes",

@@ -4,21 +4,58 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from hierflow.images.branches import LEVELS, BranchMap, branch_map
+from hierflow.images.changes import Changes
 from hierflow.images.manifest import ImageRow
+from hierflow.plan.segments import Plan
 
 _PIXELATED = 128  # up to this side an image is enlarged pixel by pixel, as smoothing would hide what it is
 _ASSUMED_SIZE = (512, 512)  # only to keep the page from jumping; the real size comes with the file
-_INLINE = re.compile(r"<(style|script)>(.*?)</\1>", re.DOTALL)
+_SCRIPTS = ("grid.js", "branches.js", "viewer.js")
+_MOST_OPTIONS = 60  # of a filter; columns of more values are found by search
+_RETIRED_SHOWN, _RETIRED_LETTERS = 100, 200  # a prompts file that is replaced retires thousands
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Evaluations without sharing, with it, and as executed.
+
+    Attributes:
+        standard, planned: of the plan.
+        executed: counted on the network.
+        by_last_run: whether `executed` is the last run's; else it is that of all runs of the plan.
+    """
+
+    standard: int
+    planned: int
+    executed: int
+    by_last_run: bool
+
+    @property
+    def saved(self) -> float:
+        """1 - planned / standard."""
+        return 1.0 - self.planned / self.standard
+
+    @property
+    def bars(self) -> list[tuple[str, int, float]]:
+        """Label, evaluations and length in percent of the longest."""
+        labelled = [
+            ("Without sharing", self.standard),
+            ("Planned", self.planned),
+            ("Executed by the last run" if self.by_last_run else "Executed by all runs", self.executed),
+        ]
+        longest = max(count for _, count in labelled)
+        return [(label, count, round(100 * count / longest, 2)) for label, count in labelled]
 
 
 def render_gallery(
@@ -29,6 +66,11 @@ def render_gallery(
     notes: Sequence[str] = (),
     *,
     image_size: tuple[int, int] | None = None,
+    thumbnails: Mapping[str, str] | None = None,
+    changes: Changes | None = None,
+    saving: Saving | None = None,
+    plan: Plan | None = None,
+    leaves: Sequence[int] = (),
 ) -> str:
     """The page's HTML, to be stored beside the folders that the rows' image paths name.
 
@@ -42,13 +84,16 @@ def render_gallery(
         facts: label and value, shown in the header.
         notes: sentences the reader must not miss.
         image_size: width and height of every image in pixels, where known.
+        thumbnails: the path of the thumbnail of an image path; an image that has none is shown itself.
+        changes: what the last run changed; None if there is nothing to compare with.
+        saving: what sharing saves.
+        plan: the plan, drawn as a map of its branches.
+        leaves: with a plan, the leaf of every row's prompt.
     """
     template, policy = _template()
-    filters = [(label, list(dict.fromkeys(values)), values) for label, values in _filters(rows, axes)]
-    records = [_record(row, axes) for row in rows]
-    choices = [{option: number for number, option in enumerate(options)} for _, options, _ in filters]
-    for place, record in enumerate(records):
-        record["choices"] = [number[filters[at][2][place]] for at, number in enumerate(choices)]
+    drawn = branch_map(plan) if plan else None
+    columns = _columns(rows, axes, changes, plan)
+    filters = [place for place, column in enumerate(columns) if column.is_filter]
     return template.render(
         title=title,
         facts=facts,
@@ -56,36 +101,101 @@ def render_gallery(
         policy=policy,
         size=image_size or _ASSUMED_SIZE,
         pixelated=image_size is not None and max(image_size) <= _PIXELATED,
-        cards=[_card(row) for row in rows],
-        filters=[(label, options) for label, options, _ in filters],
+        cards=[_card(row, thumbnails or {}, change) for row, change in zip(rows, _kinds(rows, changes), strict=True)],
+        filters=[(columns[place].label, columns[place].options) for place in filters],
         orders=sorted({name for row in rows for name in row.scores}),
-        data=records,
+        changes=changes,
+        retired=[_shortened(text) for text in changes.retired_prompts[:_RETIRED_SHOWN]] if changes else [],
+        saving=saving,
+        map=drawn,
+        data={
+            "columns": [[column.label, column.options, column.values] for column in columns],
+            "searched": 1 + len(axes),
+            "filters": filters,
+            "map": _map_data(drawn, plan, leaves),
+        },
     )
 
 
 @cache
 def _template() -> tuple[Template, str]:
     """The template, and the policy that lets exactly its own style and script run."""
-    source = files("hierflow.images").joinpath("gallery.html").read_text(encoding="utf-8")
-    inline = {tag: _csp_hash(content) for tag, content in _INLINE.findall(source)}
+    page = files("hierflow.images").joinpath("page")
+    style = page.joinpath("gallery.css").read_text(encoding="utf-8")
+    script = "\n".join(page.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
     policy = (
-        f"default-src 'none'; img-src 'self' file:; style-src {inline['style']}; "
-        f"script-src {inline['script']}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file:; style-src {_csp_hash(style)}; "
+        f"script-src {_csp_hash(script)}; base-uri 'none'; form-action 'none'"
     )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source), policy
+    template = environment.from_string(
+        page.joinpath("gallery.html").read_text(encoding="utf-8"),
+        globals={"style": style, "script": script},
+    )
+    return template, policy
 
 
 def _csp_hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-def _card(row: ImageRow) -> dict[str, Any]:
+class _Column(NamedTuple):
+    """A column of the table beside an image.
+
+    Where values repeat, `options` holds each once, in the order of their first occurrence, and `values` their places;
+    otherwise `options` is None and `values` are the texts. Empty texts are not shown.
+    """
+
+    label: str
+    options: list[str] | None
+    values: Sequence[str | int]
+    is_filter: bool
+
+
+def _columns(
+    rows: Sequence[ImageRow], axes: Sequence[str], changes: Changes | None, plan: Plan | None
+) -> list[_Column]:
+    of_steps = f" of {plan.steps}" if plan else ""
+    scores = sorted({name for row in rows for name in row.scores})
+    several = any(row.image_index for row in rows)
+    return [
+        _column("Prompt id", [row.prompt_id for row in rows]),
+        *(_column(axis, [_shown(row.axes.get(axis)) for row in rows], is_filter=True) for axis in axes),
+        _column("status", [row.status for row in rows], is_filter=True),
+        _column("change", _kinds(rows, changes), is_filter=True),
+        _column("Why", [row.error for row in rows]),
+        _column("Image", [str(row.image_index + 1) if several else "" for row in rows]),
+        *(_column(f"Score: {name}", [_score(row.scores.get(name)) for row in rows]) for name in scores),
+        _column("Evaluations, its share", [_number(row.evaluations) + of_steps for row in rows]),
+        _column("Evaluations, paid", [_number(row.evaluations_paid) for row in rows]),
+        _column("Seed", [str(row.seed) for row in rows]),
+        _column("Partition", [row.partition for row in rows]),
+        _column("Run", [row.run_id for row in rows]),
+        *([] if plan else [_column("Node path", [row.node_path for row in rows])]),  # else the script makes it
+        _column("SHA-256", [row.image_sha256 for row in rows]),
+    ]
+
+
+def _column(label: str, values: Sequence[str], is_filter: bool = False) -> _Column:
+    options = list(dict.fromkeys(values))
+    is_filter = is_filter and 1 < len(options) <= _MOST_OPTIONS
+    if not is_filter and len(options) * 2 > len(values):
+        return _Column(label, None, values, False)
+    place = {option: number for number, option in enumerate(options)}
+    return _Column(label, options, [place[value] for value in values], is_filter)
+
+
+def _kinds(rows: Sequence[ImageRow], changes: Changes | None) -> Sequence[str]:
+    return changes.of_rows if changes else [""] * len(rows)
+
+
+def _card(row: ImageRow, thumbnails: Mapping[str, str], change: str) -> dict[str, Any]:
     return {
         "url": _relative_url(row.image_path),
+        "shown": _relative_url(thumbnails.get(row.image_path, row.image_path)),
         "prompt": row.prompt,
         "nth": row.image_index + 1 if row.image_index else None,
-        "status": row.status,
+        "badges": [word for word in (row.status, change) if word not in ("current", "kept", "missing", "")],
         "error": row.error,
     }
 
@@ -95,40 +205,23 @@ def _relative_url(path: str) -> str:
     return quote(str(PurePosixPath(path)), safe="/") if path else ""
 
 
-def _filters(rows: Sequence[ImageRow], axes: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """What to choose from: each label with the value of every row, where the rows differ."""
-    columns = [(axis, [_shown(row.axes.get(axis)) for row in rows]) for axis in axes]
-    columns.append(("status", [row.status for row in rows]))
-    return [(label, values) for label, values in columns if len(set(values)) > 1]
+def _map_data(drawn: BranchMap | None, plan: Plan | None, leaves: Sequence[int]) -> dict[str, Any] | None:
+    """The branches, and every row's place in the order of the tree."""
+    if drawn is None or plan is None:
+        return None
+    return {**drawn.table, "levels": LEVELS, "places": [int(plan.tree.leaf_starts[leaf]) for leaf in leaves]}
 
 
-def _record(row: ImageRow, axes: Sequence[str]) -> dict[str, Any]:
-    """What the page's script knows of an image: what to order by, and the table shown beside it."""
-    table = [
-        ("Prompt id", row.prompt_id),
-        ("Image", str(row.image_index + 1)),
-        *((axis, _shown(row.axes.get(axis))) for axis in axes),
-        *((f"Score: {name}", f"{score:.4f}") for name, score in sorted(row.scores.items())),
-        ("Evaluations, its share", _number(row.evaluations)),
-        ("Evaluations, paid", _number(row.evaluations_paid)),
-        ("Seed", str(row.seed)),
-        ("Partition", row.partition),
-        ("Node path", row.node_path),
-        ("Run", row.run_id),
-        ("File", row.image_path),
-        ("SHA-256", row.image_sha256),
-    ]
-    return {
-        "status": row.status,
-        "error": row.error,
-        "path": row.node_path,
-        "scores": {name: f"{score:.6f}" for name, score in row.scores.items()},
-        "table": [pair for pair in table if pair[1]],
-    }
+def _shortened(text: str) -> str:
+    return text if len(text) <= _RETIRED_LETTERS else text[:_RETIRED_LETTERS] + "…"
 
 
 def _shown(value: object) -> str:
     return "—" if value is None else str(value)
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _number(value: float) -> str:

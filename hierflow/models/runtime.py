@@ -70,22 +70,33 @@ def resolve_runtime(spec: DiffusionSpec) -> Runtime:
     return Runtime(device, dtype, FIXED_BATCH if promised else None)
 
 
-def machine() -> dict[str, Any]:
-    """Device and library versions, as the ledger records them: equal bits are promised on equal machines only."""
+def machine(device: str) -> dict[str, Any]:
+    """Device and library versions, as the ledger records them: equal bits are promised on equal machines only.
+
+    Args:
+        device: what the networks run on, such as "cpu" or "cuda:1"; "gpu" is its name, None for a CPU.
+    """
     import diffusers
     import torch
     import transformers
 
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "cpu": _cpu_name(),
-        "gpu": gpu,
+        "gpu": _gpu_name(torch.device(device)),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
     }
+
+
+def _gpu_name(device: torch.device) -> str | None:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return None if device.type == "cpu" else device.type
 
 
 def _cpu_name() -> str:

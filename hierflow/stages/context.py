@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hierflow.errors import InputError
+from hierflow.hashing import digest
 from hierflow.models.adapter import Adapter
 from hierflow.progress import OpenProgress, Silent
 from hierflow.spec import ImageSetSpec
 from hierflow.store import SetStore
-from hierflow.store.ledger import Entry, OpenEntry, Work
+from hierflow.store.ledger import Entry, OpenEntry
 
 log = logging.getLogger("hierflow")
 
@@ -56,24 +58,33 @@ class Stage:
 
         return open_model(self.spec.diffusion, self.base)
 
-    def open_entry(
-        self, stage: str, *, partition: str = "", plan: str = "", slice_: str = "", work: tuple[Work, ...] = ()
-    ) -> OpenEntry:
-        """A ledger entry of this run."""
-        from hierflow.models.runtime import machine
+    @cached_property
+    def pace(self) -> str:
+        """Names what the time of an evaluation depends on: network, size, precision, batches and device."""
+        runtime, sampling = self.adapter.runtime, self.adapter.identity
+        where = self._machine["gpu"] or [self._machine["cpu"], self._machine["threads"]]
+        rows = [self.adapter.rows_per_evaluation, runtime.largest_batch, runtime.fixed_batch is not None]
+        size = [sampling.height, sampling.width]
+        return digest("hierflow pace 1", sampling.denoiser, size, sampling.dtype, rows, where)[:16]
 
+    def open_entry(self, stage: str, **fields: Any) -> OpenEntry:
+        """A ledger entry of this run; `fields` are further fields of :class:`Entry`."""
         entry = Entry(
             run=self.run,
             invocation=self.invocation,
             stage=stage,
-            partition=partition,
-            plan=plan,
-            slice=slice_,
             started=time.time(),
-            work=work,
-            machine=machine(),
+            machine=self._machine,
+            device=self.adapter.runtime.device,
+            **fields,
         )
-        return self.store.ledger.open(entry, f"{_file_safe(self.run)}.{_file_safe(partition or stage)}")
+        return self.store.ledger.open(entry, f"{_file_safe(self.run)}.{_file_safe(entry.partition or stage)}")
+
+    @cached_property
+    def _machine(self) -> dict[str, Any]:
+        from hierflow.models.runtime import machine
+
+        return machine(self.adapter.runtime.device)
 
 
 class Stopwatch:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hierflow.errors import RunError
+from hierflow.models.power import Hold
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage, Stopwatch
-from hierflow.store.conditioning import Conditioning, stacked
+from hierflow.store.conditioning import Conditioning, ConditioningCache, stacked
 
 SHARD = 64
 """Prompts encoded between two writes: what a crash can cost."""
@@ -45,23 +48,7 @@ def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
     rows = cache.read(list(by_hash))
     missing = [text for text in by_hash if text not in rows]
     if missing:
-        entry, watch = stage.open_entry("embeddings"), Stopwatch()
-        progress = stage.progress("embedding prompts", len(missing))
-        try:
-            for start in range(0, len(missing), SHARD):
-                shard = missing[start : start + SHARD]
-                made = stage.adapter.encode([by_hash[text] for text in shard], shard)
-                _check_finite(made, [by_hash[text] for text in shard])
-                cache.write(shard, made)
-                rows |= {text: {name: array[i] for name, array in made.items()} for i, text in enumerate(shard)}
-                progress.advance(len(shard))
-        except BaseException as error:
-            entry.close("failed", error=f"{type(error).__name__}: {error}")
-            raise
-        progress.close()
-        watch.lap("encode")
-        spent = len(missing) * stage.adapter.prior_evaluations_per_prompt
-        entry.close("done", prior_evaluations=spent, seconds=watch.rounded(), damaged=tuple(cache.damaged))
+        rows |= _encode(stage, cache, by_hash, missing)
     conditioning = stacked([rows[text] for text in by_hash])
     return Embeddings(
         texts=tuple(by_hash.values()),
@@ -70,6 +57,40 @@ def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
         vectors=stage.adapter.tree_embeddings(conditioning),
         computed=len(missing),
     )
+
+
+def _encode(
+    stage: Stage, cache: ConditioningCache, by_hash: Mapping[str, str], missing: Sequence[str]
+) -> dict[str, Conditioning]:
+    """Encode the prompts `missing` (hashes), store them, and book the work, also where it breaks off."""
+    hold, watch = Hold(stage.adapter.runtime.device), Stopwatch()
+    entry = stage.open_entry("embeddings")
+    progress = stage.progress("embedding prompts", len(missing))
+    rows: dict[str, Conditioning] = {}
+    spent = 0
+
+    def so_far() -> dict[str, Any]:
+        return {"prior_evaluations": spent, **hold.taken()}
+
+    try:
+        for start in range(0, len(missing), SHARD):
+            shard = missing[start : start + SHARD]
+            texts = [by_hash[text] for text in shard]
+            made = stage.adapter.encode(texts, shard)
+            spent += len(shard) * stage.adapter.prior_evaluations_per_prompt
+            entry.note(0, **so_far())
+            _check_finite(made, texts)
+            cache.write(shard, made)
+            rows |= {text: {name: array[i] for name, array in made.items()} for i, text in enumerate(shard)}
+            progress.advance(len(shard))
+    except BaseException as error:
+        watch.lap("encode")
+        entry.close("failed", error=f"{type(error).__name__}: {error}", seconds=watch.rounded(), **so_far())
+        raise
+    progress.close()
+    watch.lap("encode")
+    entry.close("done", seconds=watch.rounded(), damaged=tuple(cache.damaged), **so_far())
+    return rows
 
 
 def stored_conditioning(stage: Stage, encoder: str, hashes: tuple[str, ...]) -> Conditioning:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hierflow.audit.shares import shares
-from hierflow.images import ImageRow, build_manifest, manifest_bytes, render_gallery
+from hierflow.hashing import text_hash
+from hierflow.images import (
+    Changes,
+    ImageRow,
+    Saving,
+    build_manifest,
+    compare,
+    manifest_bytes,
+    read_manifest,
+    render_gallery,
+)
 from hierflow.prompts import PromptSet
 from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
 from hierflow.stages.images import node_path
+from hierflow.stages.thumbnails import thumbnails_of
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord
 
@@ -26,12 +38,15 @@ class AssembledSet:
         rows: a row an image, in the order of the prompts.
         complete: whether every image is current.
         manifest, gallery: absolute paths or URLs.
+        changes: what is other than in the manifest that lay there before; None if there was none, or a damaged one,
+            or nothing has been written.
     """
 
     rows: tuple[ImageRow, ...]
     complete: bool
     manifest: str
     gallery: str
+    changes: Changes | None = None
 
     @property
     def current(self) -> int:
@@ -47,18 +62,25 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
     """
     made = assembled(stage, compiled, prompts)
     rows, axes, files = made.rows, list(prompts.columns), stage.store.files
-    files.write(MANIFEST, manifest_bytes(build_manifest(rows, axes)), durable=True)
-    sampling = compiled.document.sampling
+    changes, notes = _changes(stage, rows)
+    document, leaf_of = compiled.document, compiled.planted.leaf_of
     page = render_gallery(
         stage.spec.name,
         rows,
         axes,
         _facts(stage, compiled, rows),
-        advice(stage, prompts),
-        image_size=(sampling.width, sampling.height),
+        [*advice(stage, prompts), *notes],
+        image_size=(document.sampling.width, document.sampling.height),
+        thumbnails=thumbnails_of(stage, rows),
+        changes=changes,
+        saving=_saving(stage, compiled),
+        plan=compiled.plan,
+        leaves=[leaf_of[text_hash(row.prompt)] for row in rows],
     )
+    manifest = manifest_bytes(build_manifest(rows, axes))
     files.write(GALLERY, page.encode(), durable=True)
-    return made
+    files.write(MANIFEST, manifest, durable=True)  # last: a page that was not written finds the old one again
+    return replace(made, changes=changes)
 
 
 def assembled(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> AssembledSet:
@@ -145,12 +167,31 @@ def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> np.ndarray:
     return shares(plan, steps, images)
 
 
-def _facts(stage: Stage, compiled: CompiledPlan, rows: tuple[ImageRow, ...]) -> list[tuple[str, str]]:
+def _changes(stage: Stage, rows: Sequence[ImageRow]) -> tuple[Changes | None, list[str]]:
+    """What differs from the manifest that is still there, and what the reader must know about that."""
+    try:
+        return compare(read_manifest(stage.store.files.read(MANIFEST)), rows), []
+    except FileNotFoundError:
+        return None, []
+    except ValueError as error:
+        stage.say(f"{error}; it is written anew, and what has changed since cannot be told")
+        return None, ["The last manifest was damaged, so what this run changed cannot be told."]
+
+
+def _saving(stage: Stage, compiled: CompiledPlan) -> Saving:
+    """What sharing saves, with what the last run executed; a run that only assembles cannot tell which that was."""
+    document, entries = compiled.document, stage.store.ledger.entries()
+    own = [entry for entry in entries if entry.invocation == stage.invocation]
+    known = bool(own) or stage.invocation != stage.run
+    counted = own if known else [entry for entry in entries if entry.plan == document.id]
+    executed = sum(entry.evaluations for entry in counted)
+    return Saving(document.standard, document.planned, executed, by_last_run=known)
+
+
+def _facts(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) -> list[tuple[str, str]]:
     document, diffusion = compiled.document, stage.spec.diffusion
     return [
         ("images", f"{sum(row.status == 'current' for row in rows):,} of {len(rows):,}"),
-        ("saved", f"{document.saved:.1%} of the denoiser's work"),
-        ("evaluations", f"{document.planned:,} planned, {document.standard:,} without sharing"),
         ("model", diffusion.model),
         ("sampling", f"{document.steps} steps, {diffusion.scheduler}, guidance {diffusion.guidance_scale:g}"),
         ("sharing", f"tau {document.tau:g}, {compiled.planted.tree.linkage} linkage"),

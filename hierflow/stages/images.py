@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hierflow.audit.shares import shares
 from hierflow.hashing import bytes_digest
-from hierflow.images import decode_png, encode_png, image_name
+from hierflow.images import LIGHT, Thumbnails, decode_png, encode_png, image_name
 from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
@@ -160,6 +160,7 @@ def _decoded(
     latents = [_final_latents(stage, denoised, image.record.state) for image in images]
     usable = [row for row, tensor in enumerate(latents) if isinstance(tensor, str) is False]
     pixels: dict[int, Pixels] = {}
+    thumbnails = Thumbnails(stage.store.files)
     if usable:
         import torch
 
@@ -174,8 +175,11 @@ def _decoded(
         path = f"images/{compiled.document.decoder[:8]}/{name}"
         # Durable: the record that follows says the file is whole, and nobody looks inside it again.
         stage.store.files.write(path, png, durable=True)
+        sha256 = bytes_digest(png)
+        if len(png) > LIGHT:
+            thumbnails.keep(sha256, pixels[row])
         share = float(paid[image.record.image_index][image.leaf])
-        yield replace(image.record, path=path, sha256=bytes_digest(png), size=len(png), run=stage.run, paid=share)
+        yield replace(image.record, path=path, sha256=sha256, size=len(png), run=stage.run, paid=share)
 
 
 def _final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:

@@ -14,6 +14,7 @@ from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
+from hierflow.models.power import Hold
 from hierflow.plan.partitions import TRUNK
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage, Stopwatch
@@ -124,9 +125,19 @@ def _execute(
     wanted: frozenset[str],
 ) -> Denoised:
     work = ledger_work(compiled, stretches)
-    entry = stage.open_entry(kind, partition=key, plan=compiled.document.id, slice_=slice_, work=work)
+    hold, document = Hold(stage.adapter.runtime.device), compiled.document
+    entry = stage.open_entry(
+        kind,
+        partition=key,
+        plan=document.id,
+        slice=slice_,
+        work=work,
+        standard=document.standard,
+        planned=document.planned,
+        pace=stage.pace,
+    )
     # Damaged states are listed now: once made again they are whole again.
-    booking = _Booking(entry, damaged=tuple(sorted(stage.store.states.damaged)))
+    booking = _Booking(entry, hold, damaged=tuple(sorted(stage.store.states.damaged)))
     done = Denoised(0, stretches, booking.watch, booking.close)
     if not stretches:
         return done
@@ -161,6 +172,7 @@ def _execute(
             hook.remove()
             progress.close()
     except BaseException as error:
+        booking.watch.lap("denoise" if booking.prediction else "load")
         booking.close("failed", error=f"{type(error).__name__}: {error}")
         raise
     booking.watch.lap("denoise")
@@ -176,6 +188,7 @@ class _Booking:
     """
 
     entry: OpenEntry
+    hold: Hold
     damaged: tuple[str, ...]
     watch: Stopwatch = field(default_factory=Stopwatch)
     prediction: BatchedPrediction | None = None
@@ -185,7 +198,7 @@ class _Booking:
         """Step `step` of every node is executed."""
         if self.prediction:
             self.noted = _counts(self.prediction)
-        self.entry.note(step, **self.noted)
+        self.entry.note(step, **self.noted, **self.hold.taken())
 
     def close(self, status: str, **fields: Any) -> Entry:
         """Close the entry with what has been noted."""
@@ -195,7 +208,7 @@ class _Booking:
             seconds=self.watch.rounded(),
             damaged=self.damaged,
             unaccounted=seen - self.noted.get("evaluations", 0),
-            **{**self.noted, **fields},
+            **{**self.noted, **self.hold.taken(), **fields},
         )
 
 

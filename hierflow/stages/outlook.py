@@ -69,9 +69,9 @@ def look_ahead(stage: Stage) -> Outlook:
     prompts = load_prompts(stage.spec.prompts, stage.base)
     stage.store.claim()
     compiled = make_plan(stage, prompts, embed(stage, prompts))
-    keys = todo(stage.store, compiled, give_up=False)
+    keys = todo(stage.store, compiled)
     evaluations = _evaluations(stage, compiled, keys)
-    pace = measured_pace(stage.store.ledger.entries())
+    pace = measured_pace(stage.store.ledger.entries(), stage.pace)
     sizes = {key: len(compiled.texts_of(key)) for key in compiled.document.keys}
     return Outlook(
         name=stage.spec.name,

@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from hierflow.hashing import digest
 from hierflow.naming import slug
-from hierflow.plan.identity import StateIds, conditioning_id
+from hierflow.plan.identity import StateIds
 from hierflow.plan.partitions import cut_bins, inherited_keys, leaves_of, most_central, new_key
-from hierflow.plan.segments import Plan
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlantedTree
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlantedTree, state_ids
 from hierflow.store.storage import DamagedFileError
 from hierflow.tree import EmbeddingTree
 
@@ -34,7 +33,7 @@ def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> Compi
     keys, tombstones = _keys(_plan_before(stage), [[planted.texts[i] for i in group] for group in leaves])
     labels = [slug(embeddings.texts[most_central(embeddings.vectors, group)], _LABEL) for group in leaves]
     named = _named(keys, labels, [[planted.texts[i] for i in group] for group in leaves], tombstones)
-    finals = _final_states(stage, plan, planted)
+    finals = state_ids(plan, planted, adapter.identity, images)
     scorers = {"clip_similarity": adapter.scorer_version}
     partitions = tuple(
         PlannedPartition(key, subtrees, _slice(prompts, planted, group, finals, adapter.decoder_fingerprint, scorers))
@@ -59,14 +58,14 @@ def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> Compi
 
 
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
-    """Store `compiled` and make it the current plan; returns whether it was not so already."""
+    """Store `compiled` and make it the current plan, at this invocation's request; returns whether it was not so."""
     stage.store.claim()
     current = _plan_before(stage)
-    if current is not None and current.document.id == compiled.document.id:
-        return False
-    stage.store.plans.save(compiled)
-    stage.store.plans.point_to(compiled.document.id)
-    return True
+    is_new = current is None or current.document.id != compiled.document.id
+    if is_new:
+        stage.store.plans.save(compiled)
+    stage.store.plans.point_to(compiled.document.id, stage.invocation)
+    return is_new
 
 
 def _plan_before(stage: Stage) -> CompiledPlan | None:
@@ -101,13 +100,6 @@ def _named(
         if key in tombstones:
             tombstones.remove(key)
     return keys
-
-
-def _final_states(stage: Stage, plan: Plan, planted: PlantedTree) -> list[StateIds]:
-    identity = stage.adapter.identity
-    conditioning = [conditioning_id(planted.encoder, planted.founders(int(node))) for node in plan.nodes]
-    images = range(stage.spec.diffusion.images_per_prompt)
-    return [StateIds(plan, conditioning, identity.root(index)) for index in images]
 
 
 def _slice(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hierflow.audit.account import Audit
+from hierflow.audit.columns import ColumnShare, by_column
 from hierflow.errors import InputError
 from hierflow.prompts import load_prompts
-from hierflow.stages.auditing import AUDIT, Audit, audit
+from hierflow.stages.auditing import AUDIT, AUDIT_PAGE, audit
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import AssembledSet, assembled
 from hierflow.stages.todo import todo
@@ -64,7 +68,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
     compiled = _current(stage)
     made = _assembled(stage, compiled)
     edited = _edited(stage, compiled)
-    left = todo(stage.store, compiled, give_up=False)
+    left = todo(stage.store, compiled)
     return {
         "name": stage.spec.name,
         "plan": compiled.document.id,
@@ -106,14 +110,41 @@ def _edited(stage: Stage, compiled: CompiledPlan) -> list[str]:
     return [section for section, (before, now) in before_and_now.items() if before != now]
 
 
-def audit_of(stage: Stage) -> Audit:
-    """The account over all runs of the present plan.
+@dataclass(frozen=True)
+class AuditReport:
+    """What `hierflow audit` tells.
+
+    Attributes:
+        account: over all runs of the present plan.
+        by: the account by the columns asked for.
+        page: where the last run left the account as a page; None if none did.
+    """
+
+    account: Audit
+    by: dict[str, list[ColumnShare]]
+    page: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `hierflow audit --json`."""
+        by = {column: [share.as_json() for share in shares] for column, shares in self.by.items()}
+        return {**self.account.as_json(), "by": by, "page": self.page}
+
+
+def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
+    """The account over all runs of the present plan, and by any columns of the prompts, however many their values.
 
     Raises:
-        InputError: the set has never been run.
+        InputError: the set has never been run, or has no such column.
     """
     compiled = _current(stage)
-    return audit(stage, compiled, _assembled(stage, compiled).rows, whole_plan=True)
+    rows = _assembled(stage, compiled).rows
+    account = audit(stage, compiled, rows, whole_plan=True)
+    ids, steps, files = stage.spec.prompts.id_column, compiled.document.steps, stage.store.files
+    by = {
+        column: by_column(rows, steps, "prompt_id" if column == ids else column, account)
+        for column in dict.fromkeys(columns)
+    }
+    return AuditReport(account, by, files.url(AUDIT_PAGE) if files.exists(AUDIT_PAGE) else None)
 
 
 def _current(stage: Stage) -> CompiledPlan:

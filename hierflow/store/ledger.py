@@ -49,6 +49,12 @@ class Entry:
         damaged: stored files found damaged and made again.
         machine: device and library versions.
         error: why it failed.
+        device: what the networks ran on, such as "cpu" or "cuda:1"; empty in entries that are older than this field.
+        gpu_seconds: wall seconds for which it held an accelerator, from loading to scoring; 0 on a CPU.
+        kwh: what the accelerator's card has used in that time; None where it does not say.
+        energy_note: why it does not say.
+        standard, planned: evaluations of the plan without and with sharing; 0 before there is one.
+        pace: names what an evaluation's time depends on; paces are compared within one name only.
     """
 
     run: str
@@ -71,6 +77,13 @@ class Entry:
     damaged: tuple[str, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    device: str = ""
+    gpu_seconds: float = 0.0
+    kwh: float | None = None
+    energy_note: str = ""
+    standard: int = 0
+    planned: int = 0
+    pace: str = ""
 
 
 class Ledger:
@@ -136,7 +149,7 @@ class OpenEntry:
         self._storage, self._entry, self._name = storage, entry, name
         self._level = 0
 
-    def note(self, level: int, **counts: int) -> None:
+    def note(self, level: int, **counts: Any) -> None:
         """Every node's step `level` (1-based) has been executed; `counts` are the totals so far, fields of Entry."""
         self._level = level
         noted = {"level": level, "ended": time.time(), **counts}

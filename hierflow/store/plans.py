@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -135,15 +135,9 @@ class CompiledPlan:
         return self.planted.tree.plan(self.document.tau, self.document.steps)
 
     @cached_property
-    def segment_conditioning(self) -> list[str]:
-        """The conditioning id of every segment."""
-        return [conditioning_id(self.document.encoder, self.planted.founders(int(n))) for n in self.plan.nodes]
-
-    @cached_property
     def ids(self) -> list[StateIds]:
         """The state ids, one set an image index."""
-        sampling, images = self.document.sampling, self.document.images_per_prompt
-        return [StateIds(self.plan, self.segment_conditioning, sampling.root(index)) for index in range(images)]
+        return state_ids(self.plan, self.planted, self.document.sampling, self.document.images_per_prompt)
 
     @cached_property
     def segment_owner(self) -> npt.NDArray[np.int64]:
@@ -166,6 +160,24 @@ class CompiledPlan:
         return {text: key for key in self.document.keys for text in self.texts_of(key)}
 
 
+def state_ids(plan: Plan, planted: PlantedTree, sampling: SamplingIdentity, images: int) -> list[StateIds]:
+    """The ids of a plan's states, one set for each of `images` image indices."""
+    conditioning = [conditioning_id(planted.encoder, planted.founders(int(node))) for node in plan.nodes]
+    return [StateIds(plan, conditioning, sampling.root(index)) for index in range(images)]
+
+
+class Pointer(NamedTuple):
+    """What is current.
+
+    Attributes:
+        plan: id of the plan.
+        request: the invocation (run of the set's job, command, call) that last asked for it.
+    """
+
+    plan: str
+    request: str
+
+
 class PlanBook:
     """The trees, plans and the pointer of one image set."""
 
@@ -183,9 +195,21 @@ class PlanBook:
         if not self._intact(read_json, path):
             write_json(self._storage, path, asdict(compiled.document))
 
-    def point_to(self, plan: str) -> None:
-        """Make `plan`, which must be stored, the current one."""
-        write_json(self._storage, _POINTER, {"plan": plan})
+    def point_to(self, plan: str, request: str = "") -> None:
+        """Make `plan`, which must be stored, the current one, because `request` asked for it."""
+        write_json(self._storage, _POINTER, {"plan": plan, "request": request})
+
+    def pointer(self) -> Pointer | None:
+        """Which plan is current, and who asked for it; None if the set has no plan yet.
+
+        Raises:
+            DamagedFileError: the pointer is not intact.
+        """
+        try:
+            stored = read_json(self._storage, _POINTER)
+        except FileNotFoundError:
+            return None
+        return Pointer(stored["plan"], stored.get("request", ""))
 
     def current(self) -> CompiledPlan | None:
         """The current plan; None if the set has none yet.
@@ -193,8 +217,9 @@ class PlanBook:
         Raises:
             DamagedFileError: pointer, plan or tree is not intact.
         """
+        pointer = self.pointer()
         try:
-            return self.load(read_json(self._storage, _POINTER)["plan"])
+            return self.load(pointer.plan) if pointer else None
         except FileNotFoundError:
             return None
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.build import build_image_set
+from hierflow.assets.build import definitions_of
 from hierflow.assets.events import known_versions
 from hierflow.assets.names import SetNames
+from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 
 NAMES = SetNames("trial")
@@ -27,7 +28,12 @@ class Served:
     @property
     def definitions(self) -> dg.Definitions:
         """Of the document as it stands."""
-        return build_image_set(load_document(self.document), self.document.parent, self.document)
+        return definitions_of(self.served)
+
+    @property
+    def served(self) -> ServedSet:
+        """The set of the document as it stands."""
+        return ServedSet(load_document(self.document), self.document.parent, self.document)
 
     @property
     def partitions(self) -> list[str]:
@@ -50,7 +56,7 @@ class Served:
 
     def event(self, asset: str) -> dg.AssetMaterialization:
         """The latest materialisation of an asset."""
-        found = self.instance.get_latest_materialization_event(NAMES.key(asset))
+        found = self.instance.get_latest_materialization_event(self.served.key(asset))
         assert found is not None
         assert found.asset_materialization is not None
         return found.asset_materialization
@@ -63,7 +69,7 @@ class Served:
 
     def versions(self, asset: str) -> dict[str, str]:
         """The latest data version of each partition."""
-        return known_versions(self.instance, NAMES.key(asset), self.partitions)
+        return known_versions(self.instance, self.served.key(asset), self.partitions)
 
     def metadata(self, asset: str) -> dict[str, Any]:
         """The values of the latest materialisation's metadata."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from hierflow.assets.graph import SUBTREE_ASSETS as ASSETS
 from hierflow.assets.names import SetNames
-from hierflow.assets.subtree_assets import ASSETS
 from hierflow.document import load_document
 from hierflow.launch import launch
 from hierflow.models.kandinsky22 import Kandinsky22
@@ -38,8 +38,8 @@ def test_a_fresh_instance_adopts_a_finished_store(tmp_path: Path, monkeypatch: p
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert set(instance.get_dynamic_partitions(NAMES.partitions)) == set(done.skipped)
         for asset in ASSETS:
-            assert instance.get_materialized_partitions(NAMES.key(asset)) == set(done.skipped)
-            event = instance.get_latest_materialization_event(NAMES.key(asset))
+            assert instance.get_materialized_partitions(dg.AssetKey(["trial", asset])) == set(done.skipped)
+            event = instance.get_latest_materialization_event(dg.AssetKey(["trial", asset]))
             assert event is not None
             assert event.asset_materialization is not None
             assert event.asset_materialization.metadata["evaluations_executed"].value == 0
@@ -52,4 +52,7 @@ def test_a_fresh_instance_adopts_a_finished_store(tmp_path: Path, monkeypatch: p
 
 
 def _events(instance: dg.DagsterInstance) -> dict[str, int]:
-    return {asset: len(instance.fetch_materializations(NAMES.key(asset), limit=100).records) for asset in ASSETS}
+    return {
+        asset: len(instance.fetch_materializations(dg.AssetKey(["trial", asset]), limit=100).records)
+        for asset in ASSETS
+    }

@@ -110,7 +110,7 @@ def test_a_partition_without_a_plan_says_what_to_do(tmp_path: Path) -> None:
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     reason = failed.step_failure_data.user_failure_data
     assert reason is not None
-    assert "no plan yet: materialise its embedding_tree first" in (reason.description or "")
+    assert "no plan yet: launch the job trial first" in (reason.description or "")
 
 
 def test_a_key_that_holds_no_prompts_any_more_is_empty_and_no_failure(copied: Served) -> None:

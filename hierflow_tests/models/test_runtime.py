@@ -35,6 +35,14 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 
 
 def test_the_ledger_learns_of_the_machine() -> None:
-    facts = machine()
+    facts = machine("cpu")
     assert facts["torch"] == torch.__version__
     assert facts.keys() >= {"cpu", "gpu", "threads", "python", "diffusers", "transformers"}
+    assert facts["gpu"] is None
+
+
+def test_the_ledger_learns_of_the_device_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"card {torch.device(device or 0).index}")
+    assert machine("cuda:1")["gpu"] == "card 1"
+    assert machine("cpu")["gpu"] is None

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from hierflow.audit.account import Audit
 from hierflow.images import decode_png
 from hierflow.models import registry
 from hierflow.progress import OpenProgress, Silent
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.auditing import Audit, audit
+from hierflow.stages.auditing import audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.image_set import AssembledSet, assemble
@@ -124,7 +125,7 @@ def carry_out(spec: ImageSetSpec, progress: OpenProgress = Silent) -> Run:
 def carried_out(stage: Stage) -> Run:
     """Every stage of one run, in the given stage."""
     compiled, prompts = planned(stage)
-    keys = todo(stage.store, compiled, give_up=False)
+    keys = todo(stage.store, compiled)
     denoise_trunk(stage, compiled, keys)
     for key in keys:
         make_partition(stage, compiled, prompts, key)

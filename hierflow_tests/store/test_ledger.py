@@ -7,6 +7,7 @@ import time
 import pytest
 
 from hierflow.store.ledger import Entry, Ledger, Work, clipped
+from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import Storage
 from hierflow_tests.store.damage import flip
 
@@ -144,3 +145,13 @@ def test_clipping_keeps_the_part_up_to_and_with_a_step() -> None:
     assert clipped(WORK, 2) == (Work("root", 1, 2),)
     assert clipped(WORK, 4) == (Work("root", 1, 3), Work("left", 4, 4), Work("right", 4, 4))
     assert clipped(WORK, 9) == WORK
+
+
+def test_an_entry_of_before_gpus_were_counted_is_still_read(storage: Storage) -> None:
+    Ledger(storage).open(entry(), "old").close("done", evaluations=9)
+    stored = read_json(storage, "ledger/closed/old.json")
+    since = ("device", "gpu_seconds", "kwh", "energy_note", "standard", "planned", "pace")
+    before = {name: value for name, value in stored.items() if name not in since}
+    write_json(storage, "ledger/closed/old.json", before)
+    (old,) = Ledger(storage).entries()
+    assert (old.evaluations, old.device, old.gpu_seconds, old.kwh, old.pace) == (9, "", 0.0, None, "")

@@ -1,0 +1,31 @@
+"""Telling an instance what the store holds and it has never heard of, at a cost of 0 evaluations."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from hierflow.assets.events import adopt
+from hierflow.assets.graph import SUBTREE_ASSETS
+from hierflow.assets.served_set import ServedSet
+from hierflow.assets.subtree_assets import partition_versions
+from hierflow.store import SetStore
+from hierflow.store.plans import CompiledPlan
+
+
+def adopt_stored(
+    instance: dg.DagsterInstance, served: ServedSet, store: SetStore, compiled: CompiledPlan
+) -> list[str]:
+    """Report the finished partitions of a plan that the instance lacks; returns the keys of those it lacked."""
+    versions: dict[str, dict[str, str]] = {asset: {} for asset in SUBTREE_ASSETS}
+    for partition in compiled.document.partitions:
+        record = store.records.load(partition.slice)
+        if record is not None and record.complete:
+            for asset, version in partition_versions(record).items():
+                versions[asset][partition.key] = version
+    instance.add_dynamic_partitions(served.names.partitions, compiled.document.keys)
+    adopted = [
+        key
+        for asset, found in versions.items()
+        for key in adopt(instance, served.key(asset), found, {"evaluations_executed": 0, "adopted": True})
+    ]
+    return sorted(set(adopted))

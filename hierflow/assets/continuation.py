@@ -1,0 +1,142 @@
+"""What is next for a set, looked up in its store and in Dagster's runs: nothing here is remembered.
+
+So it does not matter which run ended, which message was lost or when the daemon was restarted. A *request* is the
+run of the set's job that last made a plan current, or asked for the current one again; whatever follows from it
+carries its id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from hierflow.assets.adoption import adopt_stored
+from hierflow.assets.events import RUNNING, backfill_of
+from hierflow.assets.liveness import active_runs, is_dead, partition_of
+from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
+from hierflow.assets.served_set import ServedSet
+from hierflow.stages.assembly import is_assembled, state_of_records
+from hierflow.stages.todo import todo
+from hierflow.store.plans import CompiledPlan, Pointer
+
+ATTEMPTS = 2
+"""How often a request tries a partition, or the reports; after that it waits for the next request."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What to launch now.
+
+    Attributes:
+        reason: a sentence for whoever reads the sensor's ticks.
+        request: whose work is continued.
+        plan: id of the plan.
+        partitions: keys of partitions to launch, and which attempt each will be, counted from 1.
+        finish: whether to launch the reports, and which attempt that will be; None if not now.
+    """
+
+    reason: str
+    request: str = ""
+    plan: str = ""
+    partitions: tuple[tuple[str, int], ...] = ()
+    finish: int | None = None
+
+
+def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
+    """What the current plan of a set still needs that can be launched at this moment.
+
+    Partitions that the store holds and the instance has never heard of are reported to it on the way.
+    """
+    store, names = served.stage("sensor", "sensor").store, served.names
+    pointer, compiled = store.plans.pointer(), store.plans.current()
+    if pointer is None or compiled is None:
+        return NextStep(f"there is no plan yet: launch the job {names.plan_job}")
+    active = active_runs(instance, served)
+    if planning := next((run for run in active if partition_of(run) is None), None):
+        return NextStep(f"run {planning.run_id[:8]} ({planning.job_name}) is at work")
+    if backfill := backfill_of(instance, served.keys):
+        return NextStep(f"backfill {backfill} is at work on the set")
+    adopt_stored(instance, served, store, compiled)
+    history = _History.of(instance, served, pointer)
+    if history.command_at_work:
+        return NextStep("`hierflow run` is at work on the set")
+    at_work = {key for run in active if (key := partition_of(run))}
+    left = todo(store, compiled, active=at_work)
+    waiting = [key for key in left if history.may_try(key)]
+    if waiting:
+        free = served.spec.runs.max_concurrent - _busy(instance, served, active)
+        chosen = tuple((key, history.tries[key] + 1) for key in waiting[: max(free, 0)])
+        reason = f"{len(left)} of {len(compiled.document.keys)} partitions are to be made"
+        return NextStep(reason, pointer.request, compiled.document.id, chosen)
+    if at_work:
+        return NextStep(f"{len(at_work)} partitions are at work, and none waits")
+    state = state_of_records(store, compiled)
+    if is_assembled(store, state) and history.is_finished:
+        return NextStep(_at_rest(compiled, left, names.plan_job))
+    if history.failed_finishes >= ATTEMPTS:
+        return NextStep(f"the job {names.finish_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
+    return NextStep(
+        "manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=history.finishes + 1
+    )
+
+
+def _at_rest(compiled: CompiledPlan, left: Sequence[str], job: str) -> str:
+    if not left:
+        return f"everything is made: {len(compiled.document.keys)} partitions, image_set and compute_audit"
+    return f"{len(left)} partitions failed or were cancelled and wait for a request, such as {left[0]}: launch {job}"
+
+
+@dataclass(frozen=True)
+class _History:
+    """What has been tried at a request.
+
+    Attributes:
+        is_ours: whether the request is a run of this instance; what commands, or other instances, have begun, they
+            see through themselves.
+        command_at_work: whether the request is a command that has not ended.
+        tries: ended runs by partition key.
+        cancelled: keys of partitions whose run somebody has cancelled.
+        finishes, failed_finishes: ended runs of the finish job, and how many of them failed.
+    """
+
+    is_ours: bool
+    command_at_work: bool
+    tries: Counter[str | None]
+    cancelled: set[str | None]
+    finishes: int
+    failed_finishes: int
+
+    @classmethod
+    def of(cls, instance: dg.DagsterInstance, served: ServedSet, pointer: Pointer) -> _History:
+        names = served.names
+        runs = list(instance.get_runs(dg.RunsFilter(tags={INVOCATION_TAG: pointer.request})))
+        ended = [run for run in runs if run.status not in RUNNING]
+        finishes = [run for run in ended if run.job_name == names.finish_job]
+        subtrees = [run for run in ended if run.job_name == names.subtree_job]
+        processes = {run.tags[PROCESS_TAG] for run in runs if PROCESS_TAG in run.tags}
+        return cls(
+            is_ours=instance.get_run_by_id(pointer.request) is not None,
+            command_at_work=not finishes and any(not is_dead(process) for process in processes),
+            tries=Counter(partition_of(run) for run in subtrees),
+            cancelled={partition_of(run) for run in subtrees if run.status == dg.DagsterRunStatus.CANCELED},
+            finishes=len(finishes),
+            failed_finishes=sum(run.status != dg.DagsterRunStatus.SUCCESS for run in finishes),
+        )
+
+    def may_try(self, key: str) -> bool:
+        """Whether the partition may be launched without anybody asking for it."""
+        return self.is_ours and key not in self.cancelled and self.tries[key] < ATTEMPTS
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the request has had its reports; a command's are its own."""
+        return not self.is_ours or self.finishes > self.failed_finishes
+
+
+def _busy(instance: dg.DagsterInstance, served: ServedSet, active: Sequence[dg.DagsterRun]) -> int:
+    """How many runs hold the accelerator that the set is meant for, those of other sets included."""
+    tagged = dg.RunsFilter(tags={ACCELERATOR_TAG: served.spec.diffusion.device}, statuses=list(RUNNING))
+    return len({run.run_id for run in [*instance.get_runs(tagged), *active]})

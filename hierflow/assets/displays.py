@@ -1,0 +1,177 @@
+"""What the Dagster UI shows of each asset beside its figures: tables, pictures and links.
+
+Everything here lies in the event log of every run, so it stays small: no picture above 100 KB, no table above
+:data:`ROWS` rows. Figures are plain numbers, so that Dagster plots them over runs.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from hierflow.images import ImageRow, build_manifest, contact_sheet, decode_png
+from hierflow.images.dendrogram import dendrogram
+from hierflow.prompts import PromptSet
+from hierflow.stages.context import Stage
+from hierflow.store.plans import CompiledPlan
+from hierflow.store.records import ImageRecord, PartitionRecord
+
+ROWS = 64
+"""Rows of a table; the rest is counted in its caption."""
+_CELL = 300
+_SHEET_IMAGES = 48
+_PICTURE_BYTES = 70_000
+"""Of a picture before base64, which makes 93 KB of them."""
+
+_MANIFEST_COLUMNS = {
+    "prompt_id": "stays when the text is edited",
+    "image_index": "which of the prompt's images, counted from 0",
+    "partition": "the key of the partition that makes it",
+    "node_path": "the nodes of the tree that served it, from the root down, and their steps",
+    "image_path": "relative to the set's folder; empty where there is no image",
+    "evaluations": "its equal share of the planned states on its path; sums to the plan",
+    "evaluations_paid": "what the run that made it executed for it; never changes afterwards",
+    "run_id": "the run that made it",
+    "scores": "quality scores by name",
+    "status": "current, outdated (the last good image of a prompt that failed since) or failed",
+    "error": "why it is not current",
+}
+
+Metadata = dict[str, Any]
+
+
+def text_columns(*names: str) -> dg.TableSchema:
+    """The schema of a table of texts."""
+    return dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in names])
+
+
+def manifest_columns(rows: Sequence[ImageRow]) -> dg.TableSchema:
+    """The schema of a manifest of `rows`."""
+    schema = build_manifest(rows, list(rows[0].axes) if rows else []).schema
+    about = _MANIFEST_COLUMNS
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, str(field.type), about.get(field.name)) for field in schema]
+    )
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue | str:
+    """The first rows of a table, each value as short text or a number; columns are those of the first row."""
+    shown = [{name: _cell(value) for name, value in row.items()} for row, _ in zip(rows, range(ROWS), strict=False)]
+    if not shown:
+        return "none"
+    kinds = {str: "string", int: "int", float: "float", bool: "bool"}
+    columns = [dg.TableColumn(name, kinds[type(value)]) for name, value in shown[0].items()]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in shown], dg.TableSchema(columns=columns))
+
+
+def prompt_table(prompts: PromptSet, rows: Iterable[int]) -> Any:
+    """Prompts of a set with their ids and axes."""
+    return table(
+        {
+            "prompt_id": prompts.ids[row],
+            "prompt": prompts.texts[row],
+            **{name: str(column[row]) for name, column in prompts.columns.items()},
+        }
+        for row in rows
+    )
+
+
+def picture(data: bytes, kind: str, caption: str) -> dg.MarkdownMetadataValue:
+    """A picture that the UI shows behind "Show Markdown"."""
+    return dg.MetadataValue.md(f"![{caption}](data:image/{kind};base64,{base64.b64encode(data).decode()})")
+
+
+def link(stage: Stage, path: str) -> Any:
+    """Where a file of the set lies: a link if `storage.url` says where a browser finds it, else its path."""
+    url = stage.spec.storage.url
+    if url:
+        return dg.MetadataValue.url(f"{url.rstrip('/')}/{stage.spec.name}/{path}")
+    return dg.MetadataValue.path(stage.store.files.url(path))
+
+
+def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Metadata:
+    """Of embedding_tree: what the plan costs and saves, and how tau cuts the tree."""
+    document = compiled.document
+    partitions = [
+        {"partition": partition.key, "prompts": len(compiled.texts_of(partition.key))}
+        for partition in document.partitions
+    ]
+    return {
+        "tree": _drawn_tree(stage, compiled, prompts),
+        "saved": document.saved,
+        "evaluations_planned": document.planned,
+        "evaluations_standard": document.standard,
+        "prompts": len(compiled.planted.texts),
+        "partitions": len(document.partitions),
+        "partition_sizes": table(partitions),
+        "evaluations_by_step": [int(size) * document.images_per_prompt for size in compiled.plan.frontier_sizes],
+        "tau": document.tau,
+        "plan": document.id,
+    }
+
+
+def _drawn_tree(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Any:
+    """The plan stands by now; that it cannot be drawn (fonts, memory) must not make its run a failed one."""
+    text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
+    texts = [text_of[text] for text in compiled.planted.texts]
+    try:
+        drawn = dendrogram(compiled, texts, limit_bytes=_PICTURE_BYTES)
+    except Exception as error:
+        stage.say(f"the tree could not be drawn: {type(error).__name__}: {error}")
+        return f"could not be drawn: {type(error).__name__}: {error}"
+    return picture(drawn, "png", "The embedding tree and its cut")
+
+
+def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord) -> dict[str, Metadata]:
+    """Of a partition's three assets, by their short names."""
+    made = [image for image in record.images if not image.error]
+    failed = [image for image in record.images if image.error]
+    scores = [value for image in made for value in image.scores.values()]
+    standard = len({(image.text, image.image_index) for image in record.images}) * stage.spec.diffusion.steps
+    row_of = {prompt_id: row for row, prompt_id in enumerate(prompts.ids)}
+    rows = [row_of[prompt_id] for prompt_id in dict.fromkeys(image.prompt_id for image in record.images)]
+    images: Metadata = {
+        "contact_sheet": _sheet(stage, made),
+        "dagster/row_count": len(made),
+        "failed": len(failed),
+        "folder": link(stage, "images"),
+    }
+    if failed:
+        images["failures"] = table({"prompt_id": image.prompt_id, "error": image.error} for image in failed)
+    return {
+        "subtree_latents": {
+            "evaluations_planned": record.planned,
+            "evaluations_executed": record.executed,
+            "evaluations_reused": max(record.planned - record.executed, 0),
+            "evaluations_standard": standard,
+            "saved": 1 - record.planned / standard,
+            "prompts": prompt_table(prompts, rows),
+        },
+        "images": images,
+        "quality_scores": {
+            **({"mean_clip_similarity": sum(scores) / len(scores)} if scores else {}),
+            "least_like_their_prompts": table(_worst_first(prompts, row_of, made)),
+        },
+    }
+
+
+def _worst_first(prompts: PromptSet, row_of: Mapping[str, int], made: list[ImageRecord]) -> Iterable[Metadata]:
+    for image in sorted(made, key=lambda image: min(image.scores.values(), default=0.0))[:10]:
+        scores = {name: round(value, 4) for name, value in image.scores.items()}
+        yield {"prompt": prompts.texts[row_of[image.prompt_id]], **scores, "image": image.path}
+
+
+def _sheet(stage: Stage, images: list[ImageRecord]) -> Any:
+    shown = images[:_SHEET_IMAGES]
+    if not shown:
+        return "no images"
+    pixels = [decode_png(stage.store.files.read(image.path)) for image in shown]
+    sheet = contact_sheet(pixels, limit_bytes=_PICTURE_BYTES)
+    return picture(sheet, "jpeg", f"{len(shown)} of {len(images)} images")
+
+
+def _cell(value: Any) -> Any:
+    return f"{value[:_CELL]}..." if isinstance(value, str) and len(value) > _CELL else value

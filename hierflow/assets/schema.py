@@ -1,0 +1,68 @@
+"""The JSON schema of a document's attributes: what `dg check yaml`, editors and the component's page go by.
+
+It is derived from the spec. What it says beyond that is there so that a fault is answered with what to write: a
+validator prints the names that are allowed, the type that is asked for, and the description of what is forbidden.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+_SOURCES = ("file", "text", "template", "table")
+_CRON = r"^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|\S+ +\S+ +\S+ +\S+ +\S+)$"
+_VARIABLE = r"^\{\{"  # of the environment: its value is checked when the document is loaded
+
+
+def document_schema(model: type[BaseModel]) -> Schema:
+    """The schema of `model` (an image set's spec, or a class derived from it), without references."""
+    whole = model.model_json_schema()
+    schema = _plain(whole, whole.get("$defs", {}))
+    fields = schema["properties"]
+    fields["prompts"] = _one_source(fields["prompts"])
+    fields["schedule"] = _text_or_mapping(fields["schedule"])
+    url = fields["storage"]["properties"]["url"]
+    url["pattern"] = f"{url['pattern']}|{_VARIABLE}"
+    return schema
+
+
+def _plain(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """References replaced by what they refer to, `X or null` by one type, unknown names by the known ones."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].removeprefix("#/$defs/")]
+        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+    schema = {key: value for key, value in schema.items() if key not in ("$defs", "title")}
+    if "anyOf" in schema:
+        given, null = schema.pop("anyOf")
+        if null != {"type": "null"}:
+            raise TypeError(f"no schema for a field of either {given} or {null}")
+        given = _plain(given, definitions)
+        schema = {**given, **schema, "type": [given["type"], "null"]}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            schema[key] = _plain(schema[key], definitions)
+    if "properties" in schema:
+        schema["properties"] = {name: _plain(field, definitions) for name, field in schema["properties"].items()}
+        schema["propertyNames"] = {"enum": list(schema["properties"])}
+    return schema
+
+
+def _one_source(prompts: Schema) -> Schema:
+    fields = prompts["properties"]
+    for items in (fields["text"]["items"], fields["axes"]["additionalProperties"]["items"]):
+        items["type"] = ["string", "number"]  # a number is the text it was written as
+    none = {"description": "no prompts; give one of file, text, template with axes, or table", "maxProperties": 0}
+    return {**prompts, "not": none, "dependentSchemas": {one: _no_other(one) for one in _SOURCES[:-1]}}
+
+
+def _no_other(source: str) -> Schema:
+    """What refuses a second source by its name; a validator would print all prompts if it refused the mapping."""
+    others = _SOURCES[_SOURCES.index(source) + 1 :]
+    return {"propertyNames": {"not": {"description": f"a source beside {source}; keep one", "enum": list(others)}}}
+
+
+def _text_or_mapping(schedule: Schema) -> Schema:
+    return {**schedule, "type": ["string", "object", "null"], "pattern": _CRON}

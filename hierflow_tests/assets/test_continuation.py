@@ -1,0 +1,228 @@
+"""The sensor that continues a plan: exactly what is missing, once each, then the reports, and no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import torch
+
+from hierflow.assets.continuation import NextStep, next_step
+from hierflow.assets.names import ACCELERATOR_TAG, PROCESS_TAG, SET_TAG
+from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow_tests.assets.dagster_sets import NAMES, Served
+from hierflow_tests.image_sets import FOUR, run, write_document
+from hierflow_tests.tiny_models import tiny_learned
+
+__all__ = ["tiny_learned"]
+
+
+@pytest.fixture
+def served(tiny_learned: Path, tmp_path: Path) -> Iterator[Served]:
+    """Four prompts in two partitions, on an instance with a file under it."""
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
+        yield Served(_written(tmp_path, tiny_learned), instance)
+
+
+def _written(folder: Path, model: Path, **changes: object) -> Path:
+    diffusion = {"model": str(model), "steps": 4, "prior_steps": 2}
+    return write_document(folder, diffusion=diffusion, sharing={"tau": 0.3}, **changes)
+
+
+def step_of(served: Served) -> NextStep:
+    return next_step(served.instance, served.served)
+
+
+def tick(served: Served) -> list[str]:
+    """One evaluation of the sensor and the runs it asks for, executed here; returns what was launched."""
+    repository = served.definitions.get_repository_def()
+    with dg.build_sensor_context(instance=served.instance, repository_def=repository) as context:
+        result = repository.get_sensor_def(NAMES.sensor)(context)
+    launched = []
+    for request in getattr(result, "run_requests", None) or ():  # a tick with nothing to do is a SkipReason
+        assert request.job_name is not None
+        served.execute(request.job_name, request.partition_key, **request.tags)
+        launched.append(request.partition_key or request.job_name)
+    return launched
+
+
+def ticks(served: Served) -> list[list[str]]:
+    """Evaluations until the sensor is at rest."""
+    found: list[list[str]] = []
+    while launched := tick(served):
+        found.append(launched)
+        assert len(found) < 20
+    return found
+
+
+def test_without_a_plan_it_says_which_job_makes_one(served: Served) -> None:
+    assert tick(served) == []
+    assert step_of(served).reason == "there is no plan yet: launch the job trial"
+
+
+def test_after_the_plan_come_the_partitions_one_by_one_and_then_the_reports(served: Served) -> None:
+    assert served.execute(NAMES.plan_job).success
+    assert ticks(served) == [[key] for key in served.partitions] + [[NAMES.finish_job]]
+    assert step_of(served).reason.startswith("everything is made: 2 partitions")
+    audit = served.metadata("compute_audit")
+    assert audit["executed"] == audit["planned"]
+
+
+def test_a_second_request_with_nothing_changed_launches_no_partition(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    ticks(served)
+    served.execute(NAMES.plan_job)
+    assert ticks(served) == [[NAMES.finish_job]]
+    assert served.metadata("compute_audit")["executed"] == 0
+
+
+def test_an_edit_launches_what_it_has_changed(served: Served, tiny_learned: Path) -> None:
+    served.execute(NAMES.plan_job)
+    ticks(served)
+    before = served.versions("denoising_plan")
+    _written(served.document.parent, tiny_learned, prompts={"text": [*FOUR[:3], "a green chair"]})
+    served.execute(NAMES.plan_job)
+    after = served.versions("denoising_plan")
+    changed = [key for key in after if after[key] != before.get(key)]
+    assert 0 < len(changed) < 2
+    assert ticks(served) == [[key] for key in changed] + [[NAMES.finish_job]]
+
+
+def test_as_many_partitions_at_once_as_the_document_allows(served: Served, tiny_learned: Path) -> None:
+    _written(served.document.parent, tiny_learned, runs={"max_concurrent": 2})
+    served.execute(NAMES.plan_job)
+    assert ticks(served) == [served.partitions, [NAMES.finish_job]]
+
+
+def test_a_partition_that_keeps_failing_is_tried_twice_and_the_rest_goes_on(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.execute(NAMES.plan_job)
+    first, second = served.partitions
+    real = Kandinsky22.decode
+    broken = True
+
+    def decode(self: Kandinsky22, latents: torch.Tensor) -> object:
+        if broken:
+            raise RuntimeError("the card has fallen off the bus")
+        return real(self, latents)
+
+    monkeypatch.setattr(Kandinsky22, "decode", decode)
+    assert tick(served) == [first]
+    assert tick(served) == [first]
+    broken = False
+    assert ticks(served) == [[second], [NAMES.finish_job]]
+    assert served.metadata("image_set")["complete"] is False
+    waiting = step_of(served).reason
+    assert waiting == f"1 partitions failed or were cancelled and wait for a request, such as {first}: launch trial"
+
+    served.execute(NAMES.plan_job)  # the next night's request tries again
+    assert ticks(served) == [[first], [NAMES.finish_job]]
+    assert served.metadata("image_set")["complete"] is True
+
+
+def test_a_cancelled_partition_is_not_launched_again(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    step = step_of(served)
+    (first, attempt), *_ = step.partitions
+    assert attempt == 1
+    _recorded(served, first, step, dg.DagsterRunStatus.CANCELED)
+    assert [key for key, _ in step_of(served).partitions] == [key for key in served.partitions if key != first]
+
+
+def test_nothing_is_launched_beside_a_partition_at_work(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    step = step_of(served)
+    (first, _), *_ = step.partitions
+    _recorded(served, first, step, dg.DagsterRunStatus.STARTED)
+    assert step_of(served).partitions == ()
+
+
+def test_a_run_of_another_set_on_the_same_device_is_waited_for(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    tags = {SET_TAG: "another", ACCELERATOR_TAG: "auto"}
+    run = dg.DagsterRun("another_subtrees", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    served.instance.add_run(run)
+    assert step_of(served).partitions == ()
+    served.instance.report_run_failed(run)
+    assert len(step_of(served).partitions) == 1
+
+
+def test_it_waits_while_the_plan_is_being_made(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    run = dg.DagsterRun(NAMES.plan_job, status=dg.DagsterRunStatus.STARTED, tags={SET_TAG: "trial"})
+    served.instance.add_run(run)
+    assert step_of(served).reason == f"run {run.run_id[:8]} (trial) is at work"
+
+
+def test_a_run_launched_by_hand_from_the_asset_page_is_seen(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    first = served.partitions[0]
+    run = dg.DagsterRun(
+        "__ASSET_JOB",
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": first},
+        asset_selection={served.served.key("images")},
+    )
+    served.instance.add_run(run)
+    assert first not in [key for key, _ in step_of(served).partitions]
+
+
+def test_a_run_whose_process_has_died_is_not_waited_for(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    dead = dg.DagsterRun(
+        NAMES.plan_job,
+        status=dg.DagsterRunStatus.STARTED,
+        tags={SET_TAG: "trial", PROCESS_TAG: f"{os.uname().nodename}:999999999:1"},
+    )
+    served.instance.add_run(dead)
+    assert len(step_of(served).partitions) == 1
+    found = served.instance.get_run_by_id(dead.run_id)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_what_the_command_line_has_made_is_adopted_and_left_alone(served: Served) -> None:
+    assert run(served.document).code == 0
+    assert served.partitions == []
+    assert tick(served) == []
+    assert len(served.partitions) == 2
+    for asset in ("subtree_latents", "images", "quality_scores"):
+        assert set(served.versions(asset)) == set(served.partitions)
+    assert served.metadata("images")["adopted"] is True
+
+
+def test_a_lost_image_is_made_again_and_the_reports_follow(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    ticks(served)
+    store = served.served.stage("r", "i").store
+    store.files.delete(store.files.list("images")[0])
+    (lost,), *rest = ticks(served)
+    assert lost in served.partitions
+    assert rest == [[NAMES.finish_job]]
+    assert served.metadata("image_set")["complete"] is True
+
+
+def test_a_partition_made_by_hand_brings_the_reports_up_to_date(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    ticks(served)
+    store = served.served.stage("r", "i").store
+    store.files.delete(store.files.list("images")[0])
+    for key in served.partitions:
+        assert served.execute(NAMES.subtree_job, key).success
+    assert ticks(served) == [[NAMES.finish_job]]
+
+
+def _recorded(served: Served, key: str, step: NextStep, status: dg.DagsterRunStatus) -> None:
+    tags = {
+        SET_TAG: "trial",
+        ACCELERATOR_TAG: "auto",
+        "dagster/partition": key,
+        "hierflow/plan": step.plan,
+        "hierflow/invocation": step.request,
+    }
+    served.instance.add_run(dg.DagsterRun(NAMES.subtree_job, status=status, tags=tags))

@@ -1,0 +1,55 @@
+"""The account of a run: seconds, what was saved of them, and flat figures to plot."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hierflow_tests.audit.examples import BOTH, accounted, books, entry
+
+
+def test_what_was_saved_is_estimated_at_the_runs_own_pace() -> None:
+    found = accounted()
+    assert found.seconds_saved == pytest.approx((400 - 100) * 0.1)
+    assert found.saved_end_to_end == pytest.approx(30 / (400 * 0.1 + 4 + 6))  # the start-up overlaps with the rest
+
+
+def test_prior_and_decoder_lessen_the_share_that_is_saved_end_to_end() -> None:
+    prior = entry(stage="embeddings", evaluations=0, seconds={"encode": 50.0})
+    assert accounted([entry(), prior]).saved_end_to_end == pytest.approx(30 / (40 + 10 + 50))
+
+
+def test_nothing_is_saved_for_images_that_could_not_be_made() -> None:
+    found = accounted(kept=books(outstanding=20), made=0.5)
+    assert found.seconds_saved == pytest.approx((200 - 100) * 0.1)
+
+
+def test_a_run_that_executed_nothing_has_no_pace_to_estimate_by() -> None:
+    idle = accounted([entry(evaluations=0, seconds={"decode": 2.0})], BOTH, books(executed=0, reused=100))
+    assert (idle.seconds_saved, idle.saved_end_to_end) == (None, None)
+    assert idle.cost is not None
+    assert idle.cost.spent is not None
+    assert idle.cost.saved is None
+
+
+def test_the_metadata_is_flat_and_has_every_figure() -> None:
+    from hierflow.audit.account import audit_metadata
+
+    found = audit_metadata(accounted(prices=BOTH))
+    assert all(value is None or isinstance(value, int | float | str) for value in found.values())
+    assert (found["standard"], found["planned"], found["executed"], found["saved"]) == (400, 100, 100, 0.75)
+    assert (found["seconds"], found["gpu_seconds"], found["kwh"]) == (20.0, 20.0, 0.002)
+    assert (found["cost"], found["currency"]) == (pytest.approx(0.021), "EUR")
+    assert found["cost_saved"] == pytest.approx(30 * 0.021 / 20)
+    without = audit_metadata(accounted([entry(gpu=False)]))
+    assert [without[name] for name in ("kwh", "cost", "cost_saved", "currency")] == [None] * 4
+    assert without["gpu_seconds"] == 0
+
+
+def test_the_account_can_be_said_in_json() -> None:
+    plain = json.loads(json.dumps(accounted(prices=BOTH).as_json()))
+    assert plain["gpu"] == {"seconds": 20.0, "names": ["H200"], "kwh": 0.002, "metered_seconds": 20.0, "note": ""}
+    assert plain["cost"]["currency"] == "EUR"
+    assert (plain["books"]["balanced"], plain["books"]["saved"]) == (True, 0.75)
+    assert plain["runs"][0]["gpu_seconds"] == 20.0

@@ -1,0 +1,84 @@
+"""The map of the branches shows what the plan says, and stays light."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hierflow.images.branches import BranchMap, branch_map, level_of
+from hierflow.plan.segments import Plan
+from hierflow.tree import EmbeddingTree
+
+RECTANGLE = re.compile(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)z")
+
+
+def plan_of(prompts: int, tau: float, steps: int, seed: int = 0) -> Plan:
+    """A plan over prompts in loose groups."""
+    rng = np.random.default_rng(seed)
+    groups = rng.normal(size=(max(prompts // 8, 1), 8))
+    embeddings = groups[rng.integers(len(groups), size=prompts)] + 0.3 * rng.normal(size=(prompts, 8))
+    return EmbeddingTree.from_embeddings(embeddings).plan(tau=tau, steps=steps)
+
+
+def bands_of(drawn: BranchMap) -> np.ndarray:
+    """(B, 5) every band's shade, left, top, width and height."""
+    found = []
+    for level, path in drawn.shades:
+        assert RECTANGLE.sub("", path) == ""
+        for left, top, width, height, back in (map(float, match) for match in RECTANGLE.findall(path)):
+            assert width == back
+            found.append((level, left, top, width, height))
+    return np.array(found)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 70), st.sampled_from([0, 0.3, 1.0, 9.0]), st.integers(1, 9), st.integers(0, 99))
+def test_at_every_step_every_prompt_has_the_shade_of_those_it_shares_with(
+    prompts: int, tau: float, steps: int, seed: int
+) -> None:
+    plan = plan_of(prompts, tau, steps, seed)
+    drawn, tree = branch_map(plan), plan.tree
+    shades, left, top, width, height = bands_of(drawn).T
+    for step in {1, (steps + 1) // 2, steps}:
+        for place, node in enumerate(plan.assignment(step)[tree.leaf_order]):
+            x, y = step - 0.5, (place + 0.4) * drawn.height / prompts
+            here = (left <= x) & (x < left + width) & (top <= y) & (y < top + height)
+            assert shades[here].tolist() == [level_of(int(tree.sizes[node]))]
+
+
+def test_the_table_names_the_segment_of_every_step() -> None:
+    plan = plan_of(30, 0.6, 12)
+    table = branch_map(plan).table
+    for segment in range(len(plan.nodes)):
+        parent = table["parent"][segment]
+        assert (table["last"][parent] if parent >= 0 else 0) + 1 == plan.first[segment]
+        members = plan.tree.leaf_order[table["start"][segment] :][: table["size"][segment]]
+        assert sorted(members) == plan.tree.members(table["node"][segment]).tolist()
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
+def test_two_thousand_prompts_are_drawn_as_lightly_as_two_hundred(tau: float) -> None:
+    drawn = branch_map(plan_of(2000, tau, 50))
+    assert sum(len(path) for _, path in drawn.shades) < 40_000
+
+
+def test_neighbours_of_a_large_picture_stay_apart() -> None:
+    drawn = branch_map(EmbeddingTree.from_embeddings(np.eye(4)).plan(tau=0, steps=2))
+    assert drawn.shades == ((0, "M0 0h2v17h-2zM0 18h2v17h-2zM0 36h2v17h-2zM0 54h2v17h-2z"),)
+
+
+@pytest.mark.parametrize(("size", "level"), [(1, 0), (2, 1), (3, 1), (4, 2), (15, 3), (16, 4), (64, 5), (9999, 5)])
+def test_more_prompts_are_darker(size: int, level: int) -> None:
+    assert level_of(size) == level
+
+
+def test_the_picture_says_what_it_shows() -> None:
+    plan = plan_of(30, 0.6, 12)
+    drawn = branch_map(plan)
+    assert drawn.branches == (len(plan.active(1)), 30)
+    assert "tau 0.6" in drawn.told
+    assert drawn.legend[0] == (0, "1")

@@ -1,0 +1,64 @@
+"""The audit in words: GPU time, energy, money and columns, with nothing in them that steers a terminal."""
+
+from __future__ import annotations
+
+from hierflow.audit.account import Audit
+from hierflow.audit.columns import by_column
+from hierflow.reporting import describe_audit
+from hierflow.stages.summary import AuditReport
+from hierflow_tests.audit.examples import BOTH, accounted, entry, row
+
+
+def told(account: Audit) -> dict[str, str]:
+    """The report's lines by their label."""
+    text = describe_audit(AuditReport(account, {}, None))
+    return {line[2:].split("  ")[0]: line for line in text.splitlines()[1:]}
+
+
+def test_gpu_time_energy_and_money_are_told() -> None:
+    lines = told(accounted(prices=BOTH))
+    assert lines["gpu"].endswith("20 s  H200")
+    assert "2.00 Wh" in lines["energy"]
+    assert "0.0210 EUR" in lines["cost"]
+    assert "0.0315 EUR  of denoising, estimated" in lines["cost saved"]
+    assert "60.0%" in lines["end to end"]
+
+
+def test_without_prices_there_are_seconds_and_energy_only() -> None:
+    lines = told(accounted())
+    assert {"gpu", "energy"} <= lines.keys()
+    assert not {"cost", "cost saved"} & lines.keys()
+
+
+def test_on_a_cpu_one_line_says_all() -> None:
+    lines = told(accounted([entry(gpu=False)], BOTH))
+    assert lines["gpu"].endswith("no GPU was used")
+    assert not {"energy", "cost", "cost saved"} & lines.keys()
+
+
+def test_what_is_not_priced_is_told() -> None:
+    lines = told(accounted([entry(kwh=None, energy_note="not reported by T4")], BOTH))
+    assert lines["energy"].endswith("energy not reported by T4")
+    assert "0.0200 EUR  electricity is priced for 0% of the GPU seconds" in lines["cost"]
+
+
+def test_a_columns_table_lines_up_and_ends_with_the_sum() -> None:
+    rows = [row("a", axes={"campaign": "spring"}), row("b", axes={"campaign": "an autumn sale"})]
+    account = accounted(prices=BOTH)
+    report = AuditReport(account, {"campaign": by_column(rows, 40, "campaign", account)}, "audit.html")
+    table = describe_audit(report).split("\n\n")[1].splitlines()
+    assert table[0] == "by campaign"
+    assert table[1].split() == ["images", "standard", "planned", "saved", "paid", "GPU", "s", "EUR"]
+    assert len({len(line) for line in table[1:]}) == 1
+    assert table[-1].split() == ["all", "2", "80.0", "50.0", "37.5%", "50.0", "20.0", "0.0210"]
+
+
+def test_values_cannot_steer_the_terminal_nor_run_over_the_line() -> None:
+    values = ["\x1b[31mred\x1b[0m\r\n", "‮desrever", "x" * 2000, ""]
+    rows = [row(str(n), axes={"campaign": value}) for n, value in enumerate(values)]
+    report = AuditReport(accounted(), {"campaign": by_column(rows, 40, "campaign", accounted())}, None)
+    table = describe_audit(report).split("\n\n")[1]
+    assert all(line.isprintable() for line in table.splitlines())
+    assert len(table.splitlines()) == 2 + len(values) + 1
+    assert max(map(len, table.splitlines())) < 118
+    assert "—" in table
