@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hierflow.assets.component import ImageSet
+    from hierflow.assets.described import image_set
     from hierflow.errors import HierflowError, InputError, RunError
     from hierflow.generate import Generation, generate
     from hierflow.tree import EmbeddingTree
@@ -23,8 +25,18 @@ _HOMES = {
     "InputError": "hierflow.errors",
     "RunError": "hierflow.errors",
     "generate": "hierflow.generate",
+    "image_set": "hierflow.assets.described",
 }
-__all__ = ["EmbeddingTree", "Generation", "HierflowError", "ImageSet", "InputError", "RunError", "generate"]
+__all__ = [
+    "EmbeddingTree",
+    "Generation",
+    "HierflowError",
+    "ImageSet",
+    "InputError",
+    "RunError",
+    "generate",
+    "image_set",
+]
 
 
 def __getattr__(name: str) -> Any:

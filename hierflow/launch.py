@@ -26,6 +26,18 @@ from hierflow.stages.context import Stage
 from hierflow.stages.todo import todo
 from hierflow.store.plans import CompiledPlan
 
+_SETTINGS = """\
+telemetry:
+  enabled: false
+concurrency:
+  runs:
+    # One run a device at once, of all sets together. With more GPUs raise the limit, and runs.max_concurrent with it.
+    tag_concurrency_limits:
+      - key: hierflow/accelerator
+        value:
+          applyLimitPerUniqueValue: true
+        limit: 1
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -147,7 +159,7 @@ def _furnish(home: Path) -> None:
     try:
         home.mkdir(exist_ok=True)
         if not settings.exists():
-            settings.write_text("telemetry:\n  enabled: false\n", "utf-8")
+            settings.write_text(_SETTINGS, "utf-8")
     except OSError as error:
         raise InputError(
             f"cannot be made ({error.strerror}), and Dagster needs a place for its records",

@@ -12,7 +12,10 @@ import pytest
 from hierflow.errors import InputError
 from hierflow_tests.image_sets import snapshot, write_document
 
-HEAVY = ("torch", "diffusers", "transformers", "matplotlib", "sklearn", "accelerate")
+HEAVY = (
+    *("torch", "diffusers", "transformers", "matplotlib", "sklearn", "accelerate"),
+    *("scipy", "numpy", "pyarrow", "PIL"),
+)
 
 
 def _loaded(folder: Path) -> dg.Definitions:

@@ -12,10 +12,14 @@ from typing import Any
 
 import dagster as dg
 
+from hierflow.audit.account import Audit, audit_metadata
+from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow, build_manifest, contact_sheet, decode_png
 from hierflow.images.dendrogram import dendrogram
 from hierflow.prompts import PromptSet
+from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.context import Stage
+from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord, PartitionRecord
 
@@ -156,6 +160,50 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
             "least_like_their_prompts": table(_worst_first(prompts, row_of, made)),
         },
     }
+
+
+def image_set_metadata(stage: Stage, made: AssembledSet) -> Metadata:
+    """Of image_set: where it lies, how much of it is there, and what this run changed."""
+    changes = made.changes
+    found: Metadata = {
+        "gallery": link(stage, GALLERY),
+        "manifest": link(stage, MANIFEST),
+        "dagster/row_count": len(made.rows),
+        "images": made.current,
+        "missing": len(made.rows) - made.current,
+        "complete": made.complete,
+        "dagster/column_schema": manifest_columns(made.rows),
+    }
+    if changes:
+        found |= {name: getattr(changes, name) for name in ("new", "changed", "kept", "retired")}
+    failed = [row for row in made.rows if row.status != "current"]
+    if failed:
+        found["failures"] = table(
+            {"prompt_id": row.prompt_id, "status": row.status, "error": row.error} for row in failed
+        )
+    return found
+
+
+def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all_runs: Audit) -> Metadata:
+    """Of compute_audit: its figures, and the evaluations by every column of the prompts that has few values."""
+    known = {name: value for name, value in audit_metadata(account).items() if value is not None}
+    by, _ = by_columns(rows, stage.spec.diffusion.steps, all_runs)
+    tables = {f"by_{column}": table(_share(share) for share in shares) for column, shares in by.items()}
+    return {"page": link(stage, AUDIT_PAGE), "audit": link(stage, AUDIT), **known, **tables}
+
+
+def _share(share: ColumnShare) -> Metadata:
+    """One value of a column as a row of the table."""
+    row = {
+        "value": str(share.value),
+        "images": share.images,
+        "standard": round(share.standard, 1),
+        "planned": round(share.planned, 1),
+        "saved": round(share.saved, 4),
+        "paid": round(share.paid, 1),
+        "gpu_seconds": round(share.gpu_seconds, 1),
+    }
+    return row if share.cost is None else {**row, "cost": round(share.cost, 4)}
 
 
 def _worst_first(prompts: PromptSet, row_of: Mapping[str, int], made: list[ImageRecord]) -> Iterable[Metadata]:

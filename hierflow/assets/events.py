@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 RUNNING = (
     dg.DagsterRunStatus.QUEUED,
@@ -22,7 +21,6 @@ RUNNING = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
-_AT_WORK = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 
 
 def materialization(
@@ -62,7 +60,10 @@ def adopt(
 
 def backfill_of(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> str | None:
     """The id of a backfill that is at work on any of the assets `keys`, if there is one."""
-    for backfill in instance.get_backfills(BulkActionsFilter(statuses=_AT_WORK)):
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    at_work = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=at_work)):
         if set(backfill.asset_selection or ()) & set(keys):
             return str(backfill.backfill_id)
     return None

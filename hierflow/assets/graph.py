@@ -137,7 +137,8 @@ def _how_to_make(asset: str, names: SetNames) -> str:
     if asset in PLAN_ASSETS:
         return f"Made by the job `{names.plan_job}`; the sensor `{names.sensor}` does everything that follows."
     return (
-        f"To make it on a new instance, launch the job `{names.plan_job}` (Jobs > {names.plan_job} > Materialize all): "
-        f"it plans the partitions, which do not exist before. The sensor `{names.sensor}` then makes exactly what is "
-        'missing, image_set and compute_audit last. Until then the group\'s own "Materialize all" stays disabled.'
+        f"To make it on a new instance, launch the job `{names.plan_job}` (Jobs > {names.plan_job} > Materialize "
+        "all); it plans the partitions, which do not exist before. The sensor "
+        f"`{names.sensor}` then makes exactly what is missing, image_set and compute_audit last. Until then the "
+        'group\'s own "Materialize all" stays disabled.'
     )

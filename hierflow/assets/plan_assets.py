@@ -1,4 +1,7 @@
-"""The assets of the plan: prompts, embeddings, tree, and the steps above the partition cut."""
+"""The assets of the plan: prompts, embeddings, tree, and the steps above the partition cut.
+
+What the ops do is imported as they run: a code location that only lists its assets stays light.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -6,17 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.displays import prompt_table, text_columns, tree_metadata
 from hierflow.assets.events import materialization
 from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import bytes_digest, digest
-from hierflow.prompts import load_prompts
-from hierflow.stages.advice import advice
-from hierflow.stages.embeddings import embed
-from hierflow.stages.latents import denoise_trunk
-from hierflow.stages.planning import adopt, make_plan
-from hierflow.stages.todo import todo
 
 
 def prompt_source(served: ServedSet) -> dg.AssetsDefinition:
@@ -59,6 +55,9 @@ def _asset(served: ServedSet, asset: str) -> Any:
 def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_set")
     def prompt_set(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from hierflow.assets.displays import prompt_table, text_columns
+        from hierflow.prompts import load_prompts
+
         with run_stage(context, served) as stage:
             prompts = load_prompts(stage.spec.prompts, stage.base)
             stage.store.claim()
@@ -80,6 +79,9 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
 def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_embeddings")
     def prompt_embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from hierflow.stages.advice import advice
+        from hierflow.stages.embeddings import embed
+
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
             for warning in advice(stage, prompts):
@@ -101,6 +103,10 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
 def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "embedding_tree")
     def embedding_tree(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from hierflow.assets.displays import tree_metadata
+        from hierflow.stages.embeddings import embed
+        from hierflow.stages.planning import adopt, make_plan
+
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
             compiled = make_plan(stage, prompts, embed(stage, prompts))
@@ -122,6 +128,9 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
 def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "shared_latents")
     def shared_latents(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from hierflow.stages.latents import denoise_trunk
+        from hierflow.stages.todo import todo
+
         with run_stage(context, served) as stage:
             compiled = plan_of(context, stage)
             executed = denoise_trunk(stage, compiled, todo(stage.store, compiled))

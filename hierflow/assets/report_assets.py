@@ -1,25 +1,21 @@
-"""The assets at the end: the image set (manifest and gallery) and the audit."""
+"""The assets at the end: the image set (manifest and gallery) and the audit.
+
+What the ops do is imported as they run: a code location that only lists its assets stays light.
+"""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hierflow.assets.displays import link, manifest_columns
 from hierflow.assets.names import INVOCATION_TAG
-from hierflow.assets.run_stage import run_stage
+from hierflow.assets.run_stage import no_plan, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
-from hierflow.stages.assembly import mark_assembled, state_of_records
-from hierflow.stages.auditing import AUDIT, write_audit
-from hierflow.stages.context import Stage
-from hierflow.stages.image_set import GALLERY, MANIFEST, assemble, assembled
-from hierflow.store.plans import CompiledPlan
 
-_BOOKS = (
-    *("standard", "planned", "executed", "reused", "replayed", "redone", "measured"),
-    *("outstanding", "unaccounted"),
-)
+if TYPE_CHECKING:
+    from hierflow.stages.context import Stage
+    from hierflow.store.plans import CompiledPlan
 
 
 def report_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
@@ -35,6 +31,10 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
         retry_policy=served.retry_policy,
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        from hierflow.assets.displays import image_set_metadata
+        from hierflow.stages.assembly import mark_assembled, state_of_records
+        from hierflow.stages.image_set import assemble
+
         with run_stage(context, served) as stage:
             compiled = _current(stage)
             state = state_of_records(stage.store, compiled)
@@ -42,15 +42,7 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
             mark_assembled(stage.store, state)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest([(r.prompt_id, r.image_index, r.image_sha256) for r in made.rows])),
-            metadata={
-                "gallery": link(stage, GALLERY),
-                "manifest": link(stage, MANIFEST),
-                "dagster/row_count": len(made.rows),
-                "dagster/column_schema": manifest_columns(made.rows),
-                "images": made.current,
-                "missing": len(made.rows) - made.current,
-                "complete": made.complete,
-            },
+            metadata=image_set_metadata(stage, made),
         )
         yield dg.AssetCheckResult(
             passed=made.complete,
@@ -70,33 +62,29 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
         retry_policy=served.retry_policy,
     )
     def compute_audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        from hierflow.assets.displays import account_metadata
+        from hierflow.stages.auditing import write_audit
+        from hierflow.stages.image_set import assembled
+
         with run_stage(context, served) as stage:
             compiled = _current(stage)
             rows = assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts)).rows
             this_run, all_runs = write_audit(stage, compiled, rows)
         account = this_run if INVOCATION_TAG in context.run.tags else all_runs
-        books = account.books
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest(account.as_json()["books"], compiled.document.id)),
-            metadata={
-                **{name: getattr(books, name) for name in _BOOKS},
-                "saved": books.saved,
-                "executed_ever": account.executed_ever,
-                "padding_share": account.padding_share,
-                "seconds": sum(account.seconds.values()) - account.seconds.get("startup", 0.0),
-                "audit": link(stage, AUDIT),
-            },
+            metadata=account_metadata(stage, rows, account, all_runs),
         )
         yield dg.AssetCheckResult(
-            passed=books.balanced,
+            passed=account.books.balanced,
             check_name="books_balance",
-            metadata={"problems": "; ".join(books.problems) or "none"},
+            metadata={"problems": "; ".join(account.books.problems) or "none"},
         )
 
     return compute_audit
 
 
-def _current(stage: Stage) -> CompiledPlan:
+def _current(stage: "Stage") -> "CompiledPlan":
     """The plan that is current now, whichever this run was launched for: reports are of the set as it stands.
 
     Raises:
@@ -104,8 +92,5 @@ def _current(stage: Stage) -> CompiledPlan:
     """
     compiled = stage.store.plans.current()
     if compiled is None:
-        raise dg.Failure(
-            f"the image set {stage.spec.name} has no plan yet: launch the job {stage.spec.name} first",
-            allow_retries=False,
-        )
+        raise no_plan(stage.spec.name)
     return compiled

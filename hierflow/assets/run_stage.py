@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,9 +13,11 @@ from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import HierflowError
 from hierflow.progress import Lines, OpenProgress, Progress
-from hierflow.prompts import PromptSet
-from hierflow.stages.context import Stage
-from hierflow.store.plans import CompiledPlan
+
+if TYPE_CHECKING:
+    from hierflow.prompts import PromptSet
+    from hierflow.stages.context import Stage
+    from hierflow.store.plans import CompiledPlan
 
 _terminal: ContextVar[OpenProgress | None] = ContextVar("hierflow_progress", default=None)
 
@@ -44,6 +47,8 @@ def run_stage(context: dg.AssetExecutionContext, served: ServedSet) -> Iterator[
 
 
 def _stage(context: dg.AssetExecutionContext, served: ServedSet) -> Stage:
+    from hierflow.stages.context import Stage
+
     def lines(label: str, total: int) -> Progress:
         return Lines(label, total, context.log.info)
 
@@ -85,11 +90,13 @@ def plan_of(context: dg.AssetExecutionContext, stage: Stage) -> CompiledPlan:
     wanted = _tags(context).get(PLAN_TAG)
     compiled = stage.store.plans.load(wanted) if wanted else stage.store.plans.current()
     if compiled is None:
-        raise dg.Failure(
-            f"the image set {stage.spec.name} has no plan yet: launch the job {stage.spec.name} first",
-            allow_retries=False,
-        )
+        raise no_plan(stage.spec.name)
     return compiled
+
+
+def no_plan(name: str) -> dg.Failure:
+    """What to raise where the set called `name` has no plan."""
+    return dg.Failure(f"the image set {name} has no plan yet: launch the job {name} first", allow_retries=False)
 
 
 def _tags(context: dg.AssetExecutionContext) -> dict[str, str]:

@@ -1,18 +1,19 @@
 """The set's sensors: one continues a plan to its end, one watches the prompts."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hierflow.assets.continuation import NextStep, next_step
 from hierflow.assets.events import observation
 from hierflow.assets.liveness import active_runs, partition_of
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG
 from hierflow.assets.plan_assets import source_version
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import HierflowError
-from hierflow.prompts import load_prompts
+
+if TYPE_CHECKING:
+    from hierflow.assets.continuation import NextStep
 
 CONTINUE_SECONDS = 10
 WATCH_SECONDS = 30
@@ -36,6 +37,8 @@ def continue_sensor(served: ServedSet, jobs: Sequence[Any]) -> dg.SensorDefiniti
         f"{served.spec.runs.max_concurrent} at once, then image_set and compute_audit.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from hierflow.assets.continuation import next_step
+
         step = next_step(context.instance, served)
         requests = _requests(step, served)
         if not requests:
@@ -46,7 +49,7 @@ def continue_sensor(served: ServedSet, jobs: Sequence[Any]) -> dg.SensorDefiniti
     return sensor
 
 
-def _requests(step: NextStep, served: ServedSet) -> list[dg.RunRequest]:
+def _requests(step: "NextStep", served: ServedSet) -> list[dg.RunRequest]:
     names, tags = served.names, {PLAN_TAG: step.plan, INVOCATION_TAG: step.request}
     requests = [
         dg.RunRequest(
@@ -77,6 +80,8 @@ def prompts_sensor(served: ServedSet) -> dg.SensorDefinition:
         + ("the assets' automation conditions act." if runs.automation else f"it launches {names.plan_job}."),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from hierflow.prompts import load_prompts
+
         try:
             version = source_version(served)
             prompts = load_prompts(served.spec.prompts, served.base)
@@ -93,10 +98,11 @@ def prompts_sensor(served: ServedSet) -> dg.SensorDefinition:
 
 def _plan_request(context: dg.SensorEvaluationContext, served: ServedSet, content: str) -> list[dg.RunRequest]:
     """A run of the set's job if the current plan is of other prompts; asked for once a change."""
-    current = served.stage("sensor", "sensor").store.plans.current()
+    plans = served.stage("sensor", "sensor").store.plans
+    pointer, current = plans.pointer(), plans.current()
     if current is not None and current.document.prompts == content:
         return []
     if any(partition_of(run) is None for run in active_runs(context.instance, served)):
         return []
-    before = current.document.id[:16] if current else "first"
+    before = pointer.request if pointer else "first"  # so that a change back, and back again, is asked for again
     return [dg.RunRequest(run_key=f"{content}/{before}", job_name=served.names.plan_job)]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from hierflow.assets.graph import Translate, asset_specs
 from hierflow.assets.names import SetNames
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.context import Stage
+
+if TYPE_CHECKING:
+    from hierflow.stages.context import Stage
 
 RETRY_SECONDS = 5
 
@@ -61,4 +64,6 @@ class ServedSet:
 
     def stage(self, run: str, invocation: str) -> Stage:
         """A stage outside a Dagster run: for a sensor, or a command."""
+        from hierflow.stages.context import Stage
+
         return Stage(self.spec, self.base, self.document, run=run, invocation=invocation)

@@ -1,17 +1,20 @@
-"""The assets of one partition: latents, images and scores, from one op, so that a model loads once a process."""
+"""The assets of one partition: latents, images and scores, from one op, so that a model loads once a process.
+
+What the op does is imported as it runs: a code location that only lists its assets stays light.
+"""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hierflow.assets.displays import partition_metadata
 from hierflow.assets.graph import SUBTREE_ASSETS
 from hierflow.assets.run_stage import plan_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
-from hierflow.stages.images import make_partition
-from hierflow.store.records import PartitionRecord
+
+if TYPE_CHECKING:
+    from hierflow.store.records import PartitionRecord
 
 
 def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -26,6 +29,9 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
         retry_policy=served.retry_policy,
     )
     def subtree(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        from hierflow.assets.displays import partition_metadata
+        from hierflow.stages.images import make_partition
+
         with run_stage(context, served) as stage:
             if not context.has_partition_key:
                 raise dg.Failure(
@@ -54,7 +60,7 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
     return [served.specs["denoising_plan"], subtree]
 
 
-def partition_versions(record: PartitionRecord) -> dict[str, str]:
+def partition_versions(record: "PartitionRecord") -> dict[str, str]:
     """The data version of each of a partition's assets, from what they are made of."""
     states = sorted({image.state for image in record.images})
     files = [image.sha256 for image in record.images]

@@ -7,7 +7,6 @@ from pathlib import Path
 from hierflow.prompts.prompt_set import PromptSet
 from hierflow.prompts.rows import SourceRows, checked_set
 from hierflow.prompts.source import PromptSource, chosen_kind
-from hierflow.prompts.tables import read_table
 from hierflow.prompts.template import expand_template
 from hierflow.prompts.text_files import existing_file, read_lines
 
@@ -41,4 +40,6 @@ def _rows(source: PromptSource, base: Path, where: str) -> SourceRows:
     path = existing_file(written, base, f"{where}.{kind}")
     if kind == "file":
         return read_lines(path)
+    from hierflow.prompts.tables import read_table  # pyarrow, which listing a code location's assets does without
+
     return read_table(path, written, source.prompt_column, source.id_column, where)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from hierflow.hashing import digest, text_hash
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RESERVED_COLUMNS = frozenset(
     {
@@ -78,6 +79,8 @@ class PromptSet:
 
     def to_table(self) -> pa.Table:
         """One row a prompt: prompt_id, prompt, text_hash (text), then the columns in their order."""
+        import pyarrow as pa
+
         hash_of = dict(zip(self.distinct, self.hashes, strict=True))
         own = {
             "prompt_id": pa.array(self.ids, pa.string()),
@@ -114,6 +117,8 @@ class PromptSet:
 
 
 def _arrow(column: tuple[Any, ...]) -> pa.Array:
+    import pyarrow as pa
+
     try:
         return pa.array(column)
     except OverflowError:  # pyarrow takes whole numbers for signed ones

@@ -123,6 +123,11 @@ def test_rows_may_lack_an_axis() -> None:
     assert {share.value for share in by_column(rows, STEPS, "color", accounted())} == {"red", None}
 
 
+def test_rows_that_hold_no_number_are_one_value() -> None:
+    (share,) = by_column(campaigns(float("nan"), float("nan")), STEPS, "campaign", accounted())
+    assert (share.value, share.images) == ("nan", 2)
+
+
 def test_values_that_json_does_not_know_become_text() -> None:
     found = by_column(campaigns(datetime.date(2026, 1, 2), math.inf, True), STEPS, "campaign", accounted())
     assert {share.as_json()["value"] for share in found} == {"2026-01-02", "inf", True}

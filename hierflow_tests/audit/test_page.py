@@ -94,6 +94,12 @@ def test_the_statement_leads_from_standard_to_executed() -> None:
     assert "The books balance." in text.texts["p"]
 
 
+def test_a_statement_without_repeats_and_gaps_leaves_their_lines_out() -> None:
+    labels = " ".join(Page(html_of()).texts["th"])
+    assert all(name in labels for name in ("Without sharing", "Shared", "Planned", "Reused", "Executed"))
+    assert not any(name in labels for name in ("Outstanding", "Replayed", "Redone", "Measured"))
+
+
 def test_books_that_do_not_balance_say_why_first() -> None:
     text = Page(html_of(account=accounted(kept=books(problems=("the hook counted 3", "another")))))
     assert "The books do not balance." in text.texts["p"]

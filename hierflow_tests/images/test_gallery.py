@@ -230,9 +230,14 @@ def test_an_empty_set_has_a_page() -> None:
 
 
 def test_a_thumbnail_stands_for_its_image_and_leads_to_it() -> None:
-    seen = page([ROW, replace(ROW, image_path="images/light.png")], thumbnails={ROW.image_path: "thumbnails/a b.webp"})
+    seen = page(
+        [ROW, replace(ROW, image_path="images/light.png")], thumbnails={ROW.image_path: "thumbnails/a b.webp"}
+    )
     assert [image["src"] for image in seen.named("img")] == ["thumbnails/a%20b.webp", "images/light.png"]
-    assert [link["href"] for link in seen.named("a") if link["class"] == "card"] == [ROW.image_path, "images/light.png"]
+    assert [link["href"] for link in seen.named("a") if link["class"] == "card"] == [
+        ROW.image_path,
+        "images/light.png",
+    ]
 
 
 def test_what_the_last_run_changed_is_told_counted_and_flagged() -> None:

@@ -14,6 +14,7 @@ from hierflow.models.kandinsky22 import Kandinsky22
 from hierflow.stages import embeddings
 from hierflow.stages.auditing import measured_pace, write_audit
 from hierflow_tests.stages.runs import carried_out, carry_out, planned, spec_of, stage_of
+from hierflow_tests.tiny_models import save_tiny_kandinsky
 
 
 @pytest.fixture
@@ -103,11 +104,9 @@ def test_a_pace_is_that_of_one_network_size_and_device(tiny_learned: Path, tmp_p
     run = carry_out(spec_of(tiny_learned, storage=tmp_path))
     entries = run.stage.store.ledger.entries()
     assert measured_pace(entries, run.stage.pace) is not None
-    for other in (
-        spec_of("mini"),
-        spec_of(tiny_learned, guidance_scale=1.0),
-        spec_of(tiny_learned, deterministic=False),
-    ):
+    network = save_tiny_kandinsky(tmp_path / "other", learned_variance=False)
+    changes: list[dict[str, Any]] = [{"guidance_scale": 1.0}, {"height": 32}, {"deterministic": False}]
+    for other in (spec_of(network), *(spec_of(tiny_learned, **change) for change in changes)):
         assert measured_pace(entries, stage_of(other).pace) is None
     assert measured_pace(entries, stage_of(spec_of(tiny_learned, seed=9, scheduler="ddim")).pace) is not None
 

@@ -83,11 +83,12 @@ function show(entry) {
   find(".why").textContent = status === "outdated" ? "Outdated. " + why : "";
   find(".made").hidden = !map;
   find(".facts-table tbody").replaceChildren(...tableOf(entry, map && stretches(entry)));
-  find("#previous").disabled = shown[0] === entry;
-  find("#next").disabled = shown.at(-1) === entry;
+  // Not `disabled`: a button that has the focus would swallow the arrow keys.
+  find("#previous").ariaDisabled = String(shown[0] === entry);
+  find("#next").ariaDisabled = String(shown.at(-1) === entry);
   if (!dialog.open) {
     dialog.showModal();
-    find(find("#next").disabled ? "#close" : "#next").focus(); // Enter or an arrow leads on
+    find("#next").focus(); // Enter or an arrow leads on
   }
   dialog.scrollTop = 0;
   history.replaceState(null, "", "#" + addressOf(entry));
