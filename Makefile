@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint bench dev clean
+.PHONY: setup demo test browser lint docs bench dev clean
 
 setup: $(STAMP)
 
@@ -21,10 +21,17 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# Needs Chromium or Chrome: on PATH, or in $$CHROMIUM.
+browser: setup
+	$(BIN)/python -m pytest -m browser
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python -m hierflow.reference > docs/reference.md
 
 bench: setup
 	$(BIN)/python -m benchmarks.tree

@@ -1,15 +1,16 @@
 """A picture of how a plan shares its steps: steps from left to right, prompts in the order of the tree.
 
 Every segment of the plan is a band: as wide as its run of steps, as high as the prompts it serves, and the darker the
-more they are. What is lower than a pixel is merged with its neighbours, so the picture of 2,000 prompts is as
-light as that of 200.
+more they are. There are at most 240 lines, each for one of the prompts it stands for, so the picture of 2,000 prompts
+is as light as that of 240.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hierflow.plan.segments import Plan
 
 LEVELS = (1, 2, 4, 8, 16, 64)
 """The least number of prompts that share a step, for each shade."""
-_LEAST_HEIGHT, _MOST_HEIGHT, _LEAF_HEIGHT = 72, 240, 6
+_LEAST_HEIGHT, _MOST_HEIGHT, _MOST_LINE_HEIGHT = 72, 240, 6
 _GAP_HEIGHT = 3  # bands of fewer pixels touch: a gap would be as large as they are
 _ASSUMED_WIDTH = 400  # in pixels, only to make the gaps between a branch and its own branches about one wide
 _TOLD = (
@@ -53,28 +54,18 @@ class BranchMap:
         return [(level, f"{LEVELS[level]}{'+' if LEVELS[level] > 2 else ''}") for level, _ in self.shades]
 
 
-class _Band(NamedTuple):
-    """A rectangle: pixel rows `top` to `bottom`, steps `first` to `last`, `node` -1 where several are merged."""
-
-    first: int
-    last: int
-    level: int
-    node: int
-    top: int
-    bottom: int
-
-
 def branch_map(plan: Plan) -> BranchMap:
     """The picture of `plan`."""
     tree = plan.tree
-    height = int(np.clip(tree.leaves * _LEAF_HEIGHT, _LEAST_HEIGHT, _MOST_HEIGHT))
+    lines = min(tree.leaves, _MOST_HEIGHT)
+    line_height = max(min(_MOST_HEIGHT // lines, _MOST_LINE_HEIGHT), math.ceil(_LEAST_HEIGHT / lines))
     paths: dict[int, list[str]] = {}
-    lines = min(tree.leaves, height)
-    for band in _bands(plan, lines, merge=height < lines * _GAP_HEIGHT):
-        paths.setdefault(band.level, []).append(_rectangle(band, plan.steps, height / lines))
+    for segment, top, bottom in _bands(plan, lines):
+        level = level_of(int(tree.sizes[plan.nodes[segment]]))
+        paths.setdefault(level, []).append(_rectangle(plan, segment, top * line_height, bottom * line_height))
     return BranchMap(
         steps=plan.steps,
-        height=height,
+        height=lines * line_height,
         branches=(int(plan.frontier_sizes[0]), int(plan.frontier_sizes[-1])),
         told=_TOLD.format(tau=plan.tau),
         shades=tuple((level, "".join(paths[level])) for level in sorted(paths)),
@@ -95,34 +86,24 @@ def level_of(size: int) -> int:
     return int(np.searchsorted(LEVELS, size, side="right")) - 1
 
 
-def _bands(plan: Plan, lines: int, merge: bool) -> Iterator[_Band]:
-    """The bands of `lines` horizontal lines, each drawn for the prompt in its middle.
-
-    If `merge`, neighbours that are one line high become one band where their steps and shades are the same.
-    """
-    tree, growing = plan.tree, dict[tuple[int, int, int, int], _Band]()
-    sampled = tree.leaf_order[((np.arange(lines) + 0.5) * tree.leaves / lines).astype(np.int64)]
-    for line, leaf in enumerate(sampled):
-        here = {}
-        for segment in plan.path(int(leaf)):
-            size = int(tree.sizes[plan.nodes[segment]])
-            node = -1 if merge and size * lines <= tree.leaves else int(plan.nodes[segment])
-            first, last, level = int(plan.first[segment]), int(plan.last[segment]), level_of(size)
-            begun = growing.pop((first, last, level, node), None)
-            top = begun.top if begun else line
-            here[first, last, level, node] = _Band(first, last, level, node, top, line + 1)
-        yield from growing.values()
-        growing = here
-    yield from growing.values()
+def _bands(plan: Plan, lines: int) -> Iterator[tuple[int, int, int]]:
+    """The segments that `lines` horizontal lines show, each line for the prompt in its middle, with the first line of
+    each and the one after its last."""
+    tree, begun = plan.tree, dict[int, int]()
+    for line in range(lines):
+        leaf = tree.leaf_order[(2 * line + 1) * tree.leaves // (2 * lines)]
+        path = plan.path(int(leaf))
+        yield from ((segment, top, line) for segment, top in begun.items() if segment not in path)
+        begun = {segment: begun.get(segment, line) for segment in path}
+    yield from ((segment, top, lines) for segment, top in begun.items())
 
 
-def _rectangle(band: _Band, steps: int, line_height: float) -> str:
+def _rectangle(plan: Plan, segment: int, top: int, bottom: int) -> str:
     """A band as a piece of an SVG path, with a gap of about a pixel below it and behind it where there is room."""
-    top, bottom = band.top * line_height, band.bottom * line_height
-    bottom -= 1 if bottom - top >= _GAP_HEIGHT else 0
-    right = band.last - (steps / _ASSUMED_WIDTH if band.last < steps else 0)
-    x, y, width, height = (_short(value) for value in (band.first - 1, top, right - band.first + 1, bottom - top))
-    return f"M{x} {y}h{width}v{height}h-{width}z"
+    left, right = int(plan.first[segment]) - 1, int(plan.last[segment])
+    width = right - left - (min(plan.steps / _ASSUMED_WIDTH, (right - left) / 2) if right < plan.steps else 0)
+    height = bottom - top - (bottom - top >= _GAP_HEIGHT)
+    return f"M{left} {top}h{_short(width)}v{height}h-{_short(width)}z"
 
 
 def _short(value: float) -> str:

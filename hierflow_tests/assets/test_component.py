@@ -61,16 +61,19 @@ def test_a_fault_is_one_sentence_with_its_file_line_and_field(changes: dict[str,
         assert cause.__cause__ is None  # which Dagster would print after it
 
 
-def test_a_fault_in_the_second_document_of_a_file_is_placed_there() -> None:
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_fault_is_placed_in_its_document_of_a_file_of_two(place: int) -> None:
     with create_defs_folder_sandbox() as sandbox:
         path = sandbox.scaffold_component(component_cls=hierflow.ImageSet, defs_yaml_contents=_contents())
-        first = (path / "defs.yaml").read_text("utf-8")
-        second = first.replace("trial", "other").replace("tau: 1.5", "tau: -1")
-        (path / "defs.yaml").write_text(f"{first}---\n{second}", "utf-8")
-        line = (first + "---\n" + second).splitlines().index(next(t for t in second.splitlines() if "tau: -1" in t))
+        document = (path / "defs.yaml").read_text("utf-8")
+        documents = [document, document.replace("trial", "other")]
+        documents[place] = documents[place].replace("tau: 1.5", "tau: -1")
+        text = "---\n".join(documents)
+        (path / "defs.yaml").write_text(text, "utf-8")
+        line = next(n for n, written in enumerate(text.splitlines(), start=1) if "tau: -1" in written)
         with pytest.raises(ComponentTreeException) as refused, sandbox.build_all_defs():
             pass
-        assert f"defs.yaml:{line + 1}: sharing.tau: -1 is not" in str(refused.value.__cause__)
+        assert f"defs.yaml:{line}: sharing.tau: -1 is not" in str(refused.value.__cause__)
 
 
 @pytest.mark.parametrize("written", ["type: hierflow.ImageSet\n", "type: hierflow.ImageSet\nattributes: {}\n"])

@@ -1,14 +1,13 @@
-"""A set that the sensor of a running Dagster has made, of prompts that would do harm if they were not escaped."""
+"""A set that the sensor of a running Dagster makes, of prompts that would do harm if they were not escaped."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from hierflow.assets.names import INVOCATION_TAG, SetNames
 from hierflow.document import load_document
@@ -47,26 +46,25 @@ class MadeSet:
         return Stage(load_document(self.document), self.document.parent, self.document, "test", "test").store
 
     @property
-    def folder(self) -> Path:
-        """Where images, gallery and books lie."""
-        return self.document.parent / "out" / NAMES.name
+    def gallery(self) -> Path:
+        """The gallery's file."""
+        return self.document.parent / "out" / NAMES.name / "gallery.html"
 
     def write_prompts(self, *prompts: str) -> None:
         """Replace the set's prompts; ids and campaigns follow from their places."""
         _write_prompts(self.document.parent, prompts)
 
     def runs_of(self, request: str, job: str) -> list[dict[str, Any]]:
-        """The runs that the sensor has launched for a request, the oldest first."""
-        return [
-            run for run in self.dagster.runs() if run["tags"].get(INVOCATION_TAG) == request and run["jobName"] == job
-        ]
+        """The runs of a job that the sensor has launched for a request, the oldest first."""
+        runs = self.dagster.runs()
+        return [run for run in runs if run["tags"].get(INVOCATION_TAG) == request and run["jobName"] == job]
 
     def partitions_of(self, request: str) -> list[str]:
         """The partitions launched for a request, sorted; one that was launched twice is named twice."""
         return sorted(run["tags"]["dagster/partition"] for run in self.runs_of(request, NAMES.subtree_job))
 
     def launch(self) -> str:
-        """Launch the set's job and wait for that one run."""
+        """Launch the set's job and wait for that one run; returns its id."""
         request = self.dagster.launch(NAMES.plan_job)
         wait(lambda: self._has_succeeded(request), f"run {request}")
         return request
@@ -78,16 +76,15 @@ class MadeSet:
             f"the sensor to finish request {request}",
         )
 
-    def _has_succeeded(self, run_id: str) -> bool:
-        (status,) = [run["status"] for run in self.dagster.runs() if run["runId"] == run_id]
+    def _has_succeeded(self, request: str) -> bool:
+        (status,) = [run["status"] for run in self.dagster.runs() if run["runId"] == request]
         assert status not in ("FAILURE", "CANCELED")
         return bool(status == "SUCCESS")
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeSet]:
-    """The set as it is once the sensor has seen its first request through."""
-    home, documents = tmp_path_factory.mktemp("dagster"), tmp_path_factory.mktemp("documents")
+@contextmanager
+def made_set(home: Path, documents: Path) -> Iterator[MadeSet]:
+    """The set, served by Dagster, once the sensor has seen its first request through."""
     _write_prompts(documents, (*STRANGE, *PLAIN))
     document = write_document(
         documents,

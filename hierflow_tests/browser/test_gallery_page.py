@@ -1,4 +1,4 @@
-"""The gallery in a browser: it shows, filters, opens and tells, by pointer and by keyboard, and runs no other script."""
+"""The gallery in a browser: shown, filtered, opened and walked, by pointer and by keyboard; nobody's script runs."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def bands_of(drawn: BranchMap) -> np.ndarray:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 70), st.sampled_from([0, 0.3, 1.0, 9.0]), st.integers(1, 9), st.integers(0, 99))
+@given(st.integers(1, 70), st.sampled_from([0, 0.3, 1.0, 9.0]), st.sampled_from([1, 2, 9, 1000]), st.integers(0, 99))
 def test_at_every_step_every_prompt_has_the_shade_of_those_it_shares_with(
     prompts: int, tau: float, steps: int, seed: int
 ) -> None:
@@ -63,10 +63,18 @@ def test_the_table_names_the_segment_of_every_step() -> None:
 @pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
 def test_two_thousand_prompts_are_drawn_as_lightly_as_two_hundred(tau: float) -> None:
     drawn = branch_map(plan_of(2000, tau, 50))
-    assert sum(len(path) for _, path in drawn.shades) < 40_000
+    assert drawn.height == 240
+    assert sum(len(path) for _, path in drawn.shades) < 30_000
 
 
-def test_neighbours_of_a_large_picture_stay_apart() -> None:
+@pytest.mark.parametrize(
+    ("prompts", "height"), [(1, 72), (7, 77), (12, 72), (30, 180), (100, 200), (150, 150), (240, 240)]
+)
+def test_every_prompt_is_a_whole_number_of_pixels_high(prompts: int, height: int) -> None:
+    assert branch_map(plan_of(prompts, 0.4, 5)).height == height
+
+
+def test_branches_stay_apart_where_there_is_room() -> None:
     drawn = branch_map(EmbeddingTree.from_embeddings(np.eye(4)).plan(tau=0, steps=2))
     assert drawn.shades == ((0, "M0 0h2v17h-2zM0 18h2v17h-2zM0 36h2v17h-2zM0 54h2v17h-2z"),)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from hierflow.models.kandinsky22 import Kandinsky22
 from hierflow.stages import embeddings
 from hierflow.stages.auditing import measured_pace, write_audit
 from hierflow_tests.stages.runs import carried_out, carry_out, planned, spec_of, stage_of
-from hierflow_tests.tiny_models import save_tiny_kandinsky
 
 
 @pytest.fixture
@@ -104,7 +104,9 @@ def test_a_pace_is_that_of_one_network_size_and_device(tiny_learned: Path, tmp_p
     run = carry_out(spec_of(tiny_learned, storage=tmp_path))
     entries = run.stage.store.ledger.entries()
     assert measured_pace(entries, run.stage.pace) is not None
-    network = save_tiny_kandinsky(tmp_path / "other", learned_variance=False)
+    network = Path(shutil.copytree(tiny_learned, tmp_path / "network"))
+    with open(network / "unet" / "config.json", "a", encoding="utf-8") as config:
+        config.write("\n")  # other bytes are another network
     changes: list[dict[str, Any]] = [{"guidance_scale": 1.0}, {"height": 32}, {"deterministic": False}]
     for other in (spec_of(network), *(spec_of(tiny_learned, **change) for change in changes)):
         assert measured_pace(entries, stage_of(other).pace) is None

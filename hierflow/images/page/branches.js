@@ -97,7 +97,7 @@ function neighbour(segment, key) {
 
 if (map) {
   let walked = null;
-  find(".map").open = !matchMedia("(max-width: 44rem)").matches; // there it is a screen of its own
+  find(".map").open = !matchMedia("(max-width: 58rem)").matches; // there it would push the images off the screen
   const hover = (segment) => {
     mark(find("#hovered"), segment);
     tell(segment === null ? branch : segment);

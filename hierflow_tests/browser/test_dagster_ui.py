@@ -1,0 +1,191 @@
+"""Webserver, daemon, sensor and browser together: a job launched over GraphQL becomes a set that one can look at.
+
+Screenshots are kept in $HIERFLOW_SCREENSHOTS, or in pytest's folder of the run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import psutil
+import pytest
+
+from hierflow.assets.graph import PLAN_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS
+from hierflow.stages.todo import todo
+from hierflow_tests.browser.dagster_dev import processes_of, wait
+from hierflow_tests.browser.made_set import EMOJI, LONG, NAMES, PLAIN, STRANGE, MadeSet, made_set
+from hierflow_tests.image_sets import rows_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.browser
+
+Show = Callable[[str, str], "Page"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeSet]:
+    with made_set(tmp_path_factory.mktemp("dagster"), tmp_path_factory.mktemp("documents")) as made:
+        yield made
+    assert processes_of(made.dagster.session) == []
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    given = os.environ.get("HIERFLOW_SCREENSHOTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def show(page: Page, made: MadeSet) -> Iterator[Show]:
+    """Opens a page of the UI and waits for a text on it; scripts that came in with prompts would be noticed."""
+    harm: list[str] = []
+    page.set_default_timeout(60_000)
+    page.on("dialog", lambda dialog: (harm.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: harm.append(str(error)))
+
+    def show(path: str, text: str) -> Page:
+        page.goto(f"{made.dagster.url}{path}")
+        page.get_by_text(text, exact=True).first.wait_for()
+        return page
+
+    yield show
+    assert harm == []
+
+
+def location(made: MadeSet) -> str:
+    return f"/locations/{made.dagster.repository['repositoryLocationName']}"
+
+
+def opened(page: Page, key: str) -> Locator:
+    """The dialog with the Markdown of a metadata entry."""
+    page.get_by_role("row", name=key).get_by_text("[Show Markdown]").click()
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    return dialog
+
+
+def is_drawn(picture: Locator) -> bool:
+    picture.wait_for()
+    return bool(picture.evaluate("image => image.decode().then(() => image.naturalWidth > 100)"))
+
+
+def test_each_partition_is_launched_once_and_the_reports_follow(made: MadeSet) -> None:
+    compiled = made.store.plans.current()
+    assert compiled is not None
+    assert len(compiled.document.keys) > 1
+    assert made.partitions_of(made.request) == sorted(compiled.document.keys)
+    subtrees = made.runs_of(made.request, NAMES.subtree_job)
+    (finish,) = made.runs_of(made.request, NAMES.finish_job)
+    assert {run["status"] for run in (*subtrees, finish)} == {"SUCCESS"}
+    assert finish["startTime"] >= max(run["endTime"] for run in subtrees)
+    assert todo(made.store, compiled) == []
+
+
+def test_every_asset_is_made_and_the_checks_pass(made: MadeSet) -> None:
+    for asset in (*PLAN_ASSETS, *REPORT_ASSETS):
+        assert made.dagster.asset(NAMES.name, asset)["assetMaterializations"], asset
+    for asset in ("denoising_plan", *SUBTREE_ASSETS):
+        stats = made.dagster.asset(NAMES.name, asset)["partitionStats"]
+        assert stats["numMaterialized"] == stats["numPartitions"] > 0, asset
+    for asset, check in (("image_set", "complete"), ("compute_audit", "books_balance")):
+        (told,) = made.dagster.asset(NAMES.name, asset)["assetChecksOrError"]["checks"]
+        assert told["name"] == check
+        assert told["executionForLatestMaterialization"]["evaluation"]["success"], check
+
+
+def test_the_graph_shows_every_asset(made: MadeSet, show: Show, screenshots: Path) -> None:
+    page = show(f"{location(made)}/asset-groups/{NAMES.name}", "compute_audit")
+    for asset in ("prompt_source", *PLAN_ASSETS, "denoising_plan", *SUBTREE_ASSETS, *REPORT_ASSETS):
+        page.get_by_text(asset, exact=True).first.wait_for()
+    page.screenshot(path=screenshots / "graph.png")
+
+
+def test_the_tree_is_drawn(made: MadeSet, show: Show, screenshots: Path) -> None:
+    page = show(f"/assets/{NAMES.name}/embedding_tree", "Metadata")
+    page.screenshot(path=screenshots / "tree_page.png")
+    assert is_drawn(opened(page, "tree").locator("img"))
+    page.screenshot(path=screenshots / "tree.png")
+
+
+def test_a_partition_shows_its_contact_sheet(made: MadeSet, show: Show, screenshots: Path) -> None:
+    key = made.partitions_of(made.request)[0]
+    page = show(f"/assets/{NAMES.name}/images?view=partitions&partition={quote(key)}", "contact_sheet")
+    page.screenshot(path=screenshots / "partition.png")
+    assert is_drawn(opened(page, "contact_sheet").locator("img"))
+    page.screenshot(path=screenshots / "contact_sheet.png")
+
+
+def test_the_audit_is_plotted(made: MadeSet, show: Show, screenshots: Path) -> None:
+    page = show(f"/assets/{NAMES.name}/compute_audit", "Plots")
+    page.screenshot(path=screenshots / "audit.png")
+    page.get_by_text("Plots", exact=True).click()
+    page.locator("canvas").first.wait_for()
+    page.screenshot(path=screenshots / "audit_plots.png")
+
+
+def test_runs_and_sensor_tell_what_was_done(made: MadeSet, show: Show, screenshots: Path) -> None:
+    run = made.runs_of(made.request, NAMES.subtree_job)[0]
+    page = show(f"/runs/{run['runId']}", "RUN_SUCCESS")
+    page.screenshot(path=screenshots / "run.png")
+    page = show(f"{location(made)}/sensors/{NAMES.sensor}", "Frequency")
+    page.screenshot(path=screenshots / "sensor.png")
+
+
+def test_prompts_are_shown_and_do_no_harm(made: MadeSet, show: Show, screenshots: Path) -> None:
+    page = show(f"/assets/{NAMES.name}/prompt_set", "Metadata")
+    for prompt in STRANGE:
+        cell = page.get_by_text(prompt[:60]).first
+        cell.scroll_into_view_if_needed()
+        assert cell.is_visible(), prompt
+    page.screenshot(path=screenshots / "prompts.png")
+
+
+def test_the_gallery_filters_what_the_sensor_made(made: MadeSet, page: Page, screenshots: Path) -> None:
+    harm: list[str] = []
+    page.on("dialog", lambda dialog: (harm.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: harm.append(str(error)))
+    page.goto(made.gallery.as_uri())
+    page.screenshot(path=screenshots / "gallery.png")
+    page.select_option("[aria-label=campaign]", label="<b>autumn</b>")
+    assert page.locator(".card:visible").count() == len((*STRANGE, *PLAIN)[::2])
+    assert EMOJI in page.locator(".card:visible .prompt").all_text_contents()
+    page.screenshot(path=screenshots / "gallery_filtered.png")
+    page.locator(".card:visible").nth(2).click()
+    page.get_by_role("dialog").wait_for()
+    assert page.locator("dialog .full").inner_text().strip() == LONG
+    page.screenshot(path=screenshots / "gallery_image.png")
+    assert harm == []
+
+
+def test_a_second_launch_with_nothing_changed_launches_no_partition(made: MadeSet) -> None:
+    request = made.launch()
+    made.wait_for_the_end(request)
+    assert made.partitions_of(request) == []
+
+
+def test_an_edit_launches_what_it_changed_and_a_killed_partition_is_brought_to_its_end(made: MadeSet) -> None:
+    edited = (*STRANGE, *PLAIN[:-1], "a blue striped house")
+    made.write_prompts(*edited)
+    request = made.launch()
+    compiled = made.store.plans.current()
+    assert compiled is not None
+    (changed,) = todo(made.store, compiled)
+
+    first = wait(lambda: made.runs_of(request, NAMES.subtree_job), "the partition to be launched")[0]["runId"]
+    process = wait(lambda: made.dagster.process_of(first), "its process")
+    psutil.Process(process).kill()
+
+    made.wait_for_the_end(request)
+    assert made.partitions_of(request) == [changed, changed]
+    assert [run["status"] for run in made.runs_of(request, NAMES.subtree_job)] == ["FAILURE", "SUCCESS"]
+    assert todo(made.store, compiled) == []
+    statuses = {row["prompt"]: row["status"] for row in rows_of(made.document)}
+    assert statuses == dict.fromkeys(edited, "current")
