@@ -14,6 +14,13 @@ Schema = dict[str, Any]
 
 _SOURCES = ("file", "text", "template", "table")
 _CRON = r"^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|\S+ +\S+ +\S+ +\S+ +\S+)$"
+_EXAMPLE = {
+    "name": "my_set",
+    "prompts": {"file": "prompts.txt"},
+    "diffusion": {"model": "mini", "steps": 40},
+    "sharing": {"tau": 0.6},
+    "storage": {"path": "../../../../image_sets"},
+}
 _VARIABLE = r"^\{\{"  # of the environment: its value is checked when the document is loaded
 
 
@@ -26,7 +33,7 @@ def document_schema(model: type[BaseModel]) -> Schema:
     fields["schedule"] = _text_or_mapping(fields["schedule"])
     url = fields["storage"]["properties"]["url"]
     url["pattern"] = f"{url['pattern']}|{_VARIABLE}"
-    return schema
+    return {**schema, "examples": [_EXAMPLE]}
 
 
 def _plain(schema: Schema, definitions: dict[str, Schema]) -> Schema:

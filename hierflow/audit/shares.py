@@ -18,21 +18,21 @@ def shares(plan: Plan, steps: Mapping[int, float], images: npt.NDArray[np.int64]
     Args:
         plan: the plan.
         steps: evaluations to distribute, by segment.
-        images: (N,) how many images each prompt (leaf) has among those that share; 0 for those that do not.
+        images: (N,) how many images each prompt (leaf of the tree) has among those that share; 0 for those that do
+            not, retired ones among them.
 
     Returns:
         (N,) evaluations for *one* image of each prompt. Weighted by `images` it sums to the evaluations of all
         segments that have any sharing image under them.
     """
-    tree = plan.tree
-    under = np.concatenate([[0], np.cumsum(images[tree.leaf_order])])
-    rate = np.zeros(tree.leaves)  # in leaf order: a segment's rate holds for one contiguous run of leaves
+    under = np.concatenate([[0], np.cumsum(images[plan.leaf_order])])
+    rate = np.zeros(plan.leaves)  # in leaf order: a segment's rate holds for one contiguous run of leaves
     for segment, evaluations in steps.items():
-        node = int(plan.nodes[segment])
-        start, stop = int(tree.leaf_starts[node]), int(tree.leaf_starts[node] + tree.sizes[node])
+        start = int(plan.starts[segment])
+        stop = start + int(plan.sizes[segment])
         sharing = under[stop] - under[start]
         if sharing:
             rate[start:stop] += evaluations / sharing
-    result = np.empty(tree.leaves)
-    result[tree.leaf_order] = rate
+    result = np.zeros(plan.tree.leaves)
+    result[plan.leaf_order] = rate
     return result

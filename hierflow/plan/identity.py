@@ -76,8 +76,12 @@ class StateIds:
         return self._chains[segment][step - int(self.plan.first[segment])]
 
     def chain(self, segment: int) -> str:
-        """The id of the segment's first state: it names the run of steps, wherever the run ends."""
-        return self._chains[segment][0]
+        """The id of the first state of the run of steps that `segment` belongs to.
+
+        A run is what one conditioning does to one state, wherever it ends, and however many segments a graft has
+        divided it into: so a state has one name, its run and its step, whatever is grafted on its path.
+        """
+        return self._runs[segment]
 
     def end(self, segment: int) -> str:
         """The id of the segment's last state."""
@@ -86,6 +90,14 @@ class StateIds:
     def final(self, leaf: int) -> str:
         """The id of the state that prompt `leaf` is decoded from."""
         return self.end(int(self.plan.segment_of_node[leaf]))
+
+    @cached_property
+    def _runs(self) -> list[str]:
+        runs: list[str] = []
+        for segment, parent in enumerate(self.plan.parent):
+            goes_on = parent >= 0 and self.conditioning[segment] == self.conditioning[parent]
+            runs.append(runs[parent] if goes_on else self._chains[segment][0])
+        return runs
 
     @cached_property
     def _chains(self) -> list[list[str]]:

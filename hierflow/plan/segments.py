@@ -24,12 +24,16 @@ Int = npt.NDArray[np.int64]
 class Plan:
     """A tree cut at every step: S segments, parents before children.
 
+    Only what leads to live prompts is in it; a prompt that was retired still is a leaf of the tree.
+
     Attributes:
         tree: the tree that was cut.
         tau, steps: the schedule it was cut by.
         nodes: (S,) the tree's node of each segment.
         first, last: (S,) its first and last step, 1-based and inclusive.
         parent: (S,) the segment whose final state it starts from; -1 if it starts from noise.
+        leaf_order: (L,) the live prompts (leaves of the tree) from left to right.
+        starts, sizes: (S,) where each segment's run of prompts begins in `leaf_order`, and how many it serves.
     """
 
     tree: EmbeddingTree
@@ -39,6 +43,9 @@ class Plan:
     first: Int
     last: Int
     parent: Int
+    leaf_order: Int
+    starts: Int
+    sizes: Int
 
     @property
     def evaluations(self) -> int:
@@ -46,9 +53,14 @@ class Plan:
         return int((self.last - self.first + 1).sum())
 
     @property
+    def leaves(self) -> int:
+        """L, the number of live prompts."""
+        return len(self.leaf_order)
+
+    @property
     def standard_evaluations(self) -> int:
-        """Denoiser steps without sharing: every distinct prompt, every step."""
-        return self.tree.leaves * self.steps
+        """Denoiser steps without sharing: every distinct live prompt, every step."""
+        return self.leaves * self.steps
 
     @property
     def saved(self) -> float:
@@ -81,12 +93,16 @@ class Plan:
         """The segments of the frontier at step `k` in 1 .. steps."""
         return np.flatnonzero((self.first <= self._checked(k)) & (self.last >= k))
 
+    def served(self, segment: int) -> Int:
+        """The live prompts that `segment` serves, from left to right."""
+        start = self.starts[segment]
+        return self.leaf_order[start : start + self.sizes[segment]]
+
     def assignment(self, k: int) -> Int:
-        """(N,) the node that serves each prompt at step `k` in 1 .. steps."""
-        tree, serving = self.tree, np.empty(self.tree.leaves, dtype=np.int64)
-        for node in self.nodes[self.active(k)]:
-            start = tree.leaf_starts[node]
-            serving[tree.leaf_order[start : start + tree.sizes[node]]] = node
+        """(N,) the node that serves each prompt at step `k` in 1 .. steps; -1 for retired ones."""
+        serving = np.full(self.tree.leaves, -1, dtype=np.int64)
+        for segment in self.active(k):
+            serving[self.served(segment)] = self.nodes[segment]
         return serving
 
     def path(self, leaf: int) -> list[int]:
@@ -103,8 +119,15 @@ class Plan:
         return k
 
 
-def compile_plan(tree: EmbeddingTree, tau: float, steps: int) -> Plan:
+def compile_plan(
+    tree: EmbeddingTree, tau: float, steps: int, live: npt.NDArray[np.bool_] | None = None
+) -> Plan:
     """Cut `tree` at phi(k) for every step k.
+
+    Args:
+        tree: the tree.
+        tau, steps: the schedule.
+        live: (N,) which prompts are wanted, at least one; by default all.
 
     Raises:
         InputError: tau or steps is out of range (see :func:`hierflow.plan.schedule.phi`).
@@ -116,7 +139,8 @@ def compile_plan(tree: EmbeddingTree, tau: float, steps: int) -> Plan:
     reach = np.searchsorted(-threshold[:sharing], -height, side="right")
     reach[: tree.leaves] = steps
     first = np.where(parents < 0, 1, reach[parents] + 1)
-    nodes = np.flatnonzero(first <= reach)[::-1]  # children have smaller numbers than parents
+    starts, sizes = _runs(tree, live)
+    nodes = np.flatnonzero((first <= reach) & (sizes > 0))[::-1]  # children have smaller numbers than parents
     segment_of_node = np.full(len(parents), -1, dtype=np.int64)
     segment_of_node[nodes] = np.arange(len(nodes))
     return Plan(
@@ -127,7 +151,19 @@ def compile_plan(tree: EmbeddingTree, tau: float, steps: int) -> Plan:
         first=first[nodes],
         last=reach[nodes],
         parent=_nearest_active_ancestor(parents, segment_of_node)[nodes],
+        leaf_order=tree.leaf_order if live is None else tree.leaf_order[live[tree.leaf_order]],
+        starts=starts[nodes],
+        sizes=sizes[nodes],
     )
+
+
+def _runs(tree: EmbeddingTree, live: npt.NDArray[np.bool_] | None) -> tuple[Int, Int]:
+    """(2N - 1,) where each node's run of live prompts begins among all live prompts, and its length."""
+    if live is None:
+        return tree.leaf_starts, tree.sizes
+    before = np.concatenate([[0], np.cumsum(live[tree.leaf_order])])
+    starts = before[tree.leaf_starts]
+    return starts, before[tree.leaf_starts + tree.sizes] - starts
 
 
 def _nearest_active_ancestor(parents: Int, segment_of_node: Int) -> Int:

@@ -19,7 +19,7 @@ def thumbnails_of(stage: Stage, rows: Sequence[ImageRow]) -> dict[str, str]:
     for row in rows:
         if sizes.get(row.image_path, 0) <= LIGHT:
             continue
-        thumbnail = _made(stage, thumbnails, row)
+        thumbnail = whole.get(row.image_sha256[:32]) or _made(stage, thumbnails, row)
         if thumbnail:
             found[row.image_path] = thumbnail
     return found

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
+from dagster.components.core.snapshot import get_package_entry_snap
+from dagster_shared.serdes.objects import EnvRegistryKey
+from dagster_shared.serdes.objects.package_entry import json_for_all_components
 
+import hierflow
 from hierflow.assets.schema import document_schema
 from hierflow.spec import ImageSetSpec
 from hierflow_tests.image_sets import attributes
@@ -105,6 +111,18 @@ def test_a_fault_is_answered_with_what_to_write(changes: dict[str, Any], says: l
 def test_a_schedule_that_is_no_cron_expression_is_shown_one() -> None:
     (fault,) = faults(schedule="daily")
     assert fault.startswith("schedule: 'daily' does not match '^(@(hourly|daily|")
+
+
+def test_dagsters_page_of_the_component_shows_a_document_that_is_valid() -> None:
+    snap = get_package_entry_snap(EnvRegistryKey("hierflow", "ImageSet"), hierflow.ImageSet)
+    ((page,),) = [entry["componentTypes"] for entry in json_for_all_components([snap])]
+    document = yaml.safe_load(page["example"])
+    assert document["type"] == "hierflow.ImageSet"
+    assert hierflow.ImageSet(**document["attributes"]).name == "my_set"
+    assert json.loads(page["schema"]) == document_schema(hierflow.ImageSet)
+    assert "{{ env.NAME }}" in (page["description"] or "")
+    assert page["tags"]
+    assert set(page["produces"] or ()) == {"asset", "asset_check", "job", "schedule", "sensor"}
 
 
 def test_a_derived_class_adds_its_own_fields() -> None:

@@ -1,0 +1,171 @@
+"""The YAML reference, made from the spec: `python -m hierflow.reference > docs/reference.md`.
+
+It goes by the schema that `dg check yaml` checks documents with, so it lists what is allowed and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hierflow.assets.schema import Schema, document_schema
+from hierflow.environment import FIELDS
+from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, URL_PATTERN, ImageSetSpec
+
+EXAMPLE = """\
+type: hierflow.ImageSet
+attributes:
+  name: spring_ads
+  prompts:                        # one source; the others are: file | text | table
+    template: "{style} of a {color} {product} on {background}"
+    axes:
+      style: [a photo, a watercolor]
+      color: [red, blue]
+      product: [mug, chair]
+      background: [a wooden table, green grass]
+  diffusion:
+    model: kandinsky-community/kandinsky-2-2-decoder
+    revision: main
+    prior: kandinsky-community/kandinsky-2-2-prior
+    steps: 40
+    guidance_scale: 4.0
+    scheduler: ddpm
+    seed: 0
+    images_per_prompt: 2
+    height: 512
+    width: 512
+    initial_noise: per_root
+    prior_steps: 25
+    prior_guidance_scale: 4.0
+    prior_seed: 0
+    dtype: float16
+    device: cuda
+    deterministic: false
+  sharing:
+    tau: 0.6
+    linkage: ward
+    checkpoint_every: 5
+  partitions:
+    max_prompts: 256
+  storage:
+    path: s3://pictures/sets
+    url: https://pictures.example.com/sets
+  cost:
+    per_gpu_hour: 2.5
+    per_kwh: 0.3
+    currency: USD
+  schedule:
+    cron: "0 3 * * *"
+    timezone: Europe/Vienna
+  runs:
+    max_concurrent: 4
+    retries: 1
+    on_change: false
+    automation: false
+    tags: {team: studio}
+  assets:
+    group: ads
+    key_prefix: [studio]
+    owners: ["team:studio", ann@example.com]
+    tags: {campaign: spring}
+    deps: [warehouse/products]
+"""
+"""A document in which every field is set, but those of the other prompt sources."""
+
+_HEAD = """\
+# The YAML reference
+
+*Made from the spec by `python -m hierflow.reference > docs/reference.md`. Do not edit it by hand.*
+
+A document has two keys: `type: hierflow.ImageSet`, and `attributes`, which this page lists. In a Dagster project it
+is the `defs.yaml` of a component, and Dagster's own keys (`template_vars_module`, `requirements`, `post_processing`)
+may stand beside them. Unknown fields, keys given twice and values out of range are refused before any work is done.
+
+This document sets every field. Only `name` and `prompts` must be there.
+
+```yaml
+{example}```
+
+Where *default* says none, the field may be left out and stands for nothing; a field that must be given says
+**required**. Relative paths are relative to the document. In {variables}, `{{{{ env.NAME }}}}` stands for an
+environment variable, and `{{{{ env('NAME', 'default') }}}}` for one that may be missing. Everywhere else `{{{{` is a
+literal brace.
+"""
+_COLUMNS = "| field | value | default | what it says |\n|---|---|---|---|"
+_PATTERNS = {
+    NAME_PATTERN: "a letter, then up to 63 letters, digits and underscores",
+    GROUP_PATTERN: "letters, digits, `_` and `/`",
+    URL_PATTERN: "a URL that begins with `https://`, `http://` or `file://`",
+}
+_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
+
+
+def reference() -> str:
+    """The whole page, in Markdown."""
+    schema = document_schema(ImageSetSpec)
+    variables = ", ".join(f"`{section}.{field}`" for section, field in FIELDS[:-1])
+    head = _HEAD.format(example=EXAMPLE, variables=f"{variables} and `{'.'.join(FIELDS[-1])}`")
+    sections = {name: field for name, field in schema["properties"].items() if "properties" in field}
+    plain = {name: field for name, field in schema["properties"].items() if name not in sections}
+    return "\n".join([head, *_section("attributes", "", plain, schema), *_sections(sections)])
+
+
+def _sections(sections: dict[str, Schema]) -> Iterator[str]:
+    for name, section in sections.items():
+        yield from _section(name, section["description"], section["properties"], section)
+
+
+def _section(title: str, about: str, fields: dict[str, Schema], schema: Schema) -> Iterator[str]:
+    required = schema.get("required", [])
+    yield f"## {title}\n"
+    if about:
+        yield f"{about}\n"
+    yield _COLUMNS
+    for name, field in fields.items():
+        default = "**required**" if name in required else _default(field["default"])
+        cells = [f"`{name}`", _value(field), default, field["description"]]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    yield ""
+
+
+def _value(field: Schema) -> str:
+    """What may be written, in words."""
+    if "enum" in field:
+        return ", ".join(f"`{choice}`" for choice in field["enum"])
+    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    kind = next(kind for kind in kinds if kind != "null")
+    if kind == "array":
+        return f"list of {_TYPES['string']}"
+    if kind == "object":
+        held = field["additionalProperties"]
+        return "text by name" if held["type"] == "string" else "list of text by name"
+    return _TYPES[kind] + _bounds(field)
+
+
+def _bounds(field: Schema) -> str:
+    if "pattern" in field:
+        pattern = str(field["pattern"])
+        return f": {next(words for known, words in _PATTERNS.items() if pattern.startswith(known))}"
+    low, high = field.get("minimum"), field.get("maximum")
+    if low is not None and high is not None:
+        return f", {low:g} to {_power(high)}"
+    if low is not None:
+        return f", at least {low:g}"
+    if "maxLength" in field:
+        return f", {field['minLength']} to {field['maxLength']} characters"
+    return ""
+
+
+def _power(bound: int) -> str:
+    return "2^63 - 1" if bound == 2**63 - 1 else f"{bound:g}"
+
+
+def _default(value: Any) -> str:
+    if value in (None, [], {}):
+        return "none"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
