@@ -91,7 +91,7 @@ def hierarchical(prompts: PromptSet, folder: Path, steps: int, deterministic: bo
     sizes = _batch_sizes(compiled, adapter)
     warm_up(adapter, max(sizes))
     before = _network_seconds(adapter, sizes)
-    done = denoise_partition(stage, compiled, compiled.document.keys[0], range(len(compiled.planted.texts)))
+    done = denoise_partition(stage, compiled, compiled.document.keys[0], list(compiled.leaf_of.values()))
     after = _network_seconds(adapter, sizes)
     entry = done.close("done")
     assert done.executed == compiled.plan.evaluations

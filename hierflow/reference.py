@@ -45,6 +45,10 @@ attributes:
   sharing:
     tau: 0.6
     linkage: ward
+    tree: pinned
+    graft_tolerance: 0.9
+    max_regret: 0.35
+    max_drift: 0.1
     checkpoint_every: 5
   partitions:
     max_prompts: 256
@@ -87,10 +91,9 @@ This document sets every field. Only `name` and `prompts` must be there.
 ```yaml
 {example}```
 
-Where *default* says none, the field may be left out and stands for nothing; a field that must be given says
-**required**. Relative paths are relative to the document. In {variables}, `{{{{ env.NAME }}}}` stands for an
-environment variable, and `{{{{ env('NAME', 'default') }}}}` for one that may be missing. Everywhere else `{{{{` is a
-literal brace.
+A field marked **required** must be given. Relative paths are relative to the document. In {variables},
+`{{{{ env.NAME }}}}` stands for an environment variable, and `{{{{ env('NAME', 'default') }}}}` for one that may be
+missing. Everywhere else `{{{{` is a literal brace.
 """
 _COLUMNS = "| field | value | default | what it says |\n|---|---|---|---|"
 _PATTERNS = {
@@ -98,6 +101,16 @@ _PATTERNS = {
     GROUP_PATTERN: "letters, digits, `_` and `/`",
     URL_PATTERN: "a URL that begins with `https://`, `http://` or `file://`",
 }
+_PAGES = {
+    "prompts": ("Your first set", "first_set.md#a-document-of-your-own"),
+    "sharing": ("Choose tau", "first_set.md#choose-tau"),
+    "storage": ("Storage", "storage.md"),
+    "cost": ("The audit", "audit.md#time-energy-and-money"),
+    "schedule": ("Schedule and reruns", "schedule_and_reruns.md"),
+    "runs": ("Schedule and reruns", "schedule_and_reruns.md"),
+    "assets": ("In your project", "in_your_project.md#several-sets-and-how-they-look"),
+}
+"""Where a section is explained."""
 _TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
 
 
@@ -113,7 +126,10 @@ def reference() -> str:
 
 def _sections(sections: dict[str, Schema]) -> Iterator[str]:
     for name, section in sections.items():
-        yield from _section(name, section["description"], section["properties"], section)
+        about = section["description"]
+        if name in _PAGES:
+            about += " See [{}]({}).".format(*_PAGES[name])
+        yield from _section(name, about, section["properties"], section)
 
 
 def _section(title: str, about: str, fields: dict[str, Schema], schema: Schema) -> Iterator[str]:

@@ -108,7 +108,7 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> M
         "saved": document.saved,
         "evaluations_planned": document.planned,
         "evaluations_standard": document.standard,
-        "prompts": len(compiled.planted.texts),
+        "prompts": compiled.plan.leaves,
         "partitions": len(document.partitions),
         "partition_sizes": table(partitions),
         "evaluations_by_step": [int(size) * document.images_per_prompt for size in compiled.plan.frontier_sizes],
@@ -120,7 +120,7 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> M
 def _drawn_tree(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Any:
     """The plan stands by now; that it cannot be drawn (fonts, memory) must not make its run a failed one."""
     text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
-    texts = [text_of[text] for text in compiled.planted.texts]
+    texts = [text_of[text] for text in compiled.leaf_of]
     try:
         drawn = dendrogram(compiled, texts, limit_bytes=_PICTURE_BYTES)
     except Exception as error:

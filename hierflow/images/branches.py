@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hierflow.plan.segments import Plan
 
@@ -37,8 +38,8 @@ class BranchMap:
         branches: how many branches there are at the first step, and at the last.
         told: how the picture is to be read.
         shades: for each shade that occurs, its place in :data:`LEVELS` and the path of its bands.
-        table: the segments, as columns: `node`, `last`, `parent`, `start` and `size` (its prompts are `size` places
-            of the tree's order from `start` on).
+        table: the segments, as columns: the name of the `node`, `last`, `parent`, `start` and `size` (its prompts are
+            `size` places of the plan's order from `start` on).
     """
 
     steps: int
@@ -54,14 +55,18 @@ class BranchMap:
         return [(level, f"{LEVELS[level]}{'+' if LEVELS[level] > 2 else ''}") for level, _ in self.shades]
 
 
-def branch_map(plan: Plan) -> BranchMap:
-    """The picture of `plan`."""
-    tree = plan.tree
-    lines = min(tree.leaves, _MOST_HEIGHT)
+def branch_map(plan: Plan, labels: npt.NDArray[np.int64] | None = None) -> BranchMap:
+    """The picture of `plan`.
+
+    Args:
+        plan: the plan; only its live prompts are drawn.
+        labels: (2N - 1,) the names of the tree's nodes; by default their numbers.
+    """
+    lines = min(plan.leaves, _MOST_HEIGHT)
     line_height = max(min(_MOST_HEIGHT // lines, _MOST_LINE_HEIGHT), math.ceil(_LEAST_HEIGHT / lines))
     paths: dict[int, list[str]] = {}
     for segment, top, bottom in _bands(plan, lines):
-        level = level_of(int(tree.sizes[plan.nodes[segment]]))
+        level = level_of(int(plan.sizes[segment]))
         paths.setdefault(level, []).append(_rectangle(plan, segment, top * line_height, bottom * line_height))
     return BranchMap(
         steps=plan.steps,
@@ -71,12 +76,12 @@ def branch_map(plan: Plan) -> BranchMap:
         shades=tuple((level, "".join(paths[level])) for level in sorted(paths)),
         table={
             "steps": plan.steps,
-            "leaves": tree.leaves,
-            "node": plan.nodes.tolist(),
+            "leaves": plan.leaves,
+            "node": (plan.nodes if labels is None else labels[plan.nodes]).tolist(),
             "last": plan.last.tolist(),
             "parent": plan.parent.tolist(),
-            "start": tree.leaf_starts[plan.nodes].tolist(),
-            "size": tree.sizes[plan.nodes].tolist(),
+            "start": plan.starts.tolist(),
+            "size": plan.sizes.tolist(),
         },
     )
 
@@ -89,9 +94,9 @@ def level_of(size: int) -> int:
 def _bands(plan: Plan, lines: int) -> Iterator[tuple[int, int, int]]:
     """The segments that `lines` horizontal lines show, each line for the prompt in its middle, with the first line of
     each and the one after its last."""
-    tree, begun = plan.tree, dict[int, int]()
+    begun: dict[int, int] = {}
     for line in range(lines):
-        leaf = tree.leaf_order[(2 * line + 1) * tree.leaves // (2 * lines)]
+        leaf = plan.leaf_order[(2 * line + 1) * plan.leaves // (2 * lines)]
         path = plan.path(int(leaf))
         yield from ((segment, top, line) for segment, top in begun.items() if segment not in path)
         begun = {segment: begun.get(segment, line) for segment in path}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from hierflow.images.tree_labels import Font
-from hierflow.images.tree_layout import TreeLayout, lay_out
+from hierflow.images.tree_layout import LiveTree, TreeLayout, lay_out, live_tree
 from hierflow.images.tree_panels import (
     FAINT,
     PAPER,
@@ -25,7 +25,8 @@ from hierflow.images.tree_panels import (
     draw_tree,
     write,
 )
-from hierflow.store.plans import CompiledPlan
+from hierflow.plan.segments import Plan
+from hierflow.store.plans import CompiledPlan, PlanDocument
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,56 +47,52 @@ def dendrogram(compiled: CompiledPlan, texts: Sequence[str], limit_bytes: int = 
 
     Args:
         compiled: the plan.
-        texts: the prompts' texts in the order of the tree's leaves, which is ascending by their hashes.
+        texts: the prompts' texts in the order of `compiled.leaf_of`, ascending by hash.
         limit_bytes: the greatest size of the file.
 
     Raises:
-        ValueError: the texts are not one a leaf, or even the coarsest picture exceeds the limit.
+        ValueError: the texts are not one a prompt, or even the coarsest picture exceeds the limit.
     """
-    leaves = compiled.planted.tree.leaves
-    if len(texts) != leaves:
-        raise ValueError(f"{len(texts)} texts for a tree of {leaves} prompts")
-    figure = _figure(compiled, texts)
+    if len(texts) != len(compiled.leaf_of):
+        raise ValueError(f"{len(texts)} texts for a plan of {len(compiled.leaf_of)} prompts")
+    figure = _figure(compiled.document, live_tree(compiled, texts))
     for scale, colours in _DETAILS:
         data = _png(figure, scale, colours)
         if len(data) <= limit_bytes:
             return data
-    raise ValueError(f"the tree of {leaves} prompts does not fit into {limit_bytes} bytes")
+    raise ValueError(f"the tree of {len(texts)} prompts does not fit into {limit_bytes} bytes")
 
 
-def _figure(compiled: CompiledPlan, texts: Sequence[str]) -> Figure:
+def _figure(document: PlanDocument, drawn: LiveTree) -> Figure:
     from matplotlib.figure import Figure
 
-    rows = min(max(compiled.planted.tree.leaves * ROW, _LEAST_TREE), _MOST_TREE)
-    height = _TOP + rows + _GAP + _FRONTIER + _BOTTOM
+    plan, layout = drawn.plan, lay_out(drawn.plan)
+    rows = min(max(plan.leaves * ROW, _LEAST_TREE), _MOST_TREE)
+    foot = _TOP + rows + _GAP
+    height = foot + _FRONTIER + _BOTTOM
     figure = Figure(figsize=(_WIDTH / 100, height / 100), dpi=100, facecolor=PAPER)
 
     def axes(left: float, top: float, right: float, tall: float) -> Axes:
         box = (left / _WIDTH, 1 - (top + tall) / height, (right - left) / _WIDTH, tall / height)
         return figure.add_axes(box)
 
-    layout = lay_out(compiled.plan)
-    head, foot = axes(_LEFT, 0, _WIDTH, _TOP), _TOP + rows + _GAP
+    _draw_head(axes(_LEFT, 0, _WIDTH, _TOP), document, plan)
     tree = axes(_LEFT, _TOP, _RIGHT, rows)
+    draw_tree(tree, drawn, layout, rows)
+    draw_thresholds(tree, plan)
     groups = axes(_LABELS, _TOP, _KEYS - _SPACE, rows)
-    keys = axes(_KEYS, _TOP, _WIDTH - _SPACE, rows)
-    frontier = axes(_LEFT, foot, _RIGHT, _FRONTIER)
-    notes = axes(_LABELS, foot, _WIDTH, _FRONTIER + _BOTTOM)
-    _draw_head(head, compiled)
-    draw_tree(tree, compiled, layout, rows)
-    draw_thresholds(tree, compiled.plan)
-    draw_groups(groups, compiled.planted.tree, texts, rows, _KEYS - _LABELS - _SPACE)
-    draw_partitions(keys, compiled, rows, _WIDTH - _KEYS - _SPACE)
-    draw_frontier(frontier, compiled, layout)
-    _draw_notes(notes, compiled, layout)
+    draw_groups(groups, drawn, rows, _KEYS - _LABELS - _SPACE)
+    partitions = axes(_KEYS, _TOP, _WIDTH - _SPACE, rows)
+    draw_partitions(partitions, drawn, document.keys, rows, _WIDTH - _KEYS - _SPACE)
+    draw_frontier(axes(_LEFT, foot, _RIGHT, _FRONTIER), plan, document.images_per_prompt, layout)
+    _draw_notes(axes(_LABELS, foot, _WIDTH, _FRONTIER + _BOTTOM), document, layout)
     return figure
 
 
-def _draw_head(ax: Axes, compiled: CompiledPlan) -> None:
-    plan, document = compiled.plan, compiled.document
+def _draw_head(ax: Axes, document: PlanDocument, plan: Plan) -> None:
     images = document.images_per_prompt
     _pixels(ax, _WIDTH - _LEFT, _TOP)
-    prompts = _counted(plan.tree.leaves, "prompt")
+    prompts = _counted(plan.leaves, "prompt")
     title = f"{prompts}, {document.saved * 100:.0f} % of {document.standard:,} evaluations saved"
     facts = [
         f"τ = {plan.tau:g}",
@@ -108,11 +105,10 @@ def _draw_head(ax: Axes, compiled: CompiledPlan) -> None:
     write(ax, 0, 44, " · ".join(facts), TEXT, FAINT)
 
 
-def _draw_notes(ax: Axes, compiled: CompiledPlan, layout: TreeLayout) -> None:
+def _draw_notes(ax: Axes, document: PlanDocument, layout: TreeLayout) -> None:
     """Beside the frontier: what the areas hold, and how to read the tree."""
     from matplotlib.patches import Rectangle
 
-    document = compiled.document
     _pixels(ax, _WIDTH - _LABELS, _FRONTIER + _BOTTOM)
     for y, colour, label in (
         (8, PLANNED, f"{document.planned:,} evaluations planned, step by step"),

@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+import numpy.typing as npt
 from jinja2 import Environment, StrictUndefined, Template
 
 from hierflow.images.branches import LEVELS, BranchMap, branch_map
 from hierflow.images.changes import Changes
+from hierflow.images.image_columns import image_columns
 from hierflow.images.manifest import ImageRow
 from hierflow.plan.segments import Plan
 
 _PIXELATED = 128  # up to this side an image is enlarged pixel by pixel, as smoothing would hide what it is
 _ASSUMED_SIZE = (512, 512)  # only to keep the page from jumping; the real size comes with the file
 _SCRIPTS = ("grid.js", "branches.js", "viewer.js")
-_MOST_OPTIONS = 60  # of a filter; columns of more values are found by search
 _RETIRED_SHOWN, _RETIRED_LETTERS = 100, 200  # a prompts file that is replaced retires thousands
 
 
@@ -71,6 +73,7 @@ def render_gallery(
     saving: Saving | None = None,
     plan: Plan | None = None,
     leaves: Sequence[int] = (),
+    labels: npt.NDArray[np.int64] | None = None,
 ) -> str:
     """The page's HTML, to be stored beside the folders that the rows' image paths name.
 
@@ -89,10 +92,12 @@ def render_gallery(
         saving: what sharing saves.
         plan: the plan, drawn as a map of its branches.
         leaves: with a plan, the leaf of every row's prompt.
+        labels: (2N - 1,) with a plan, the names of its tree's nodes; by default their numbers.
     """
     template, policy = _template()
-    drawn = branch_map(plan) if plan else None
-    columns = _columns(rows, axes, changes, plan)
+    drawn = branch_map(plan, labels) if plan else None
+    kinds = changes.of_rows if changes else [""] * len(rows)
+    columns = image_columns(rows, axes, kinds, plan.steps if plan else None)
     filters = [place for place, column in enumerate(columns) if column.is_filter]
     return template.render(
         title=title,
@@ -101,7 +106,7 @@ def render_gallery(
         policy=policy,
         size=image_size or _ASSUMED_SIZE,
         pixelated=image_size is not None and max(image_size) <= _PIXELATED,
-        cards=[_card(row, thumbnails or {}, change) for row, change in zip(rows, _kinds(rows, changes), strict=True)],
+        cards=[_card(row, thumbnails or {}, change) for row, change in zip(rows, kinds, strict=True)],
         filters=[(columns[place].label, columns[place].options) for place in filters],
         orders=sorted({name for row in rows for name in row.scores}),
         changes=changes,
@@ -139,56 +144,6 @@ def _csp_hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-class _Column(NamedTuple):
-    """A column of the table beside an image.
-
-    Where values repeat, `options` holds each once, in the order of their first occurrence, and `values` their places;
-    otherwise `options` is None and `values` are the texts. Empty texts are not shown.
-    """
-
-    label: str
-    options: list[str] | None
-    values: Sequence[str | int]
-    is_filter: bool
-
-
-def _columns(
-    rows: Sequence[ImageRow], axes: Sequence[str], changes: Changes | None, plan: Plan | None
-) -> list[_Column]:
-    of_steps = f" of {plan.steps}" if plan else ""
-    scores = sorted({name for row in rows for name in row.scores})
-    several = any(row.image_index for row in rows)
-    return [
-        _column("Prompt id", [row.prompt_id for row in rows]),
-        *(_column(axis, [_shown(row.axes.get(axis)) for row in rows], is_filter=True) for axis in axes),
-        _column("status", [row.status for row in rows], is_filter=True),
-        _column("change", _kinds(rows, changes), is_filter=True),
-        _column("Why", [row.error for row in rows]),
-        _column("Image", [str(row.image_index + 1) if several else "" for row in rows]),
-        *(_column(f"Score: {name}", [_score(row.scores.get(name)) for row in rows]) for name in scores),
-        _column("Evaluations, its share", [_number(row.evaluations) + of_steps for row in rows]),
-        _column("Evaluations, paid", [_number(row.evaluations_paid) for row in rows]),
-        _column("Seed", [str(row.seed) for row in rows]),
-        _column("Partition", [row.partition for row in rows]),
-        _column("Run", [row.run_id for row in rows]),
-        *([] if plan else [_column("Node path", [row.node_path for row in rows])]),  # else the script makes it
-        _column("SHA-256", [row.image_sha256 for row in rows]),
-    ]
-
-
-def _column(label: str, values: Sequence[str], is_filter: bool = False) -> _Column:
-    options = list(dict.fromkeys(values))
-    is_filter = is_filter and 1 < len(options) <= _MOST_OPTIONS
-    if not is_filter and len(options) * 2 > len(values):
-        return _Column(label, None, values, False)
-    place = {option: number for number, option in enumerate(options)}
-    return _Column(label, options, [place[value] for value in values], is_filter)
-
-
-def _kinds(rows: Sequence[ImageRow], changes: Changes | None) -> Sequence[str]:
-    return changes.of_rows if changes else [""] * len(rows)
-
-
 def _card(row: ImageRow, thumbnails: Mapping[str, str], change: str) -> dict[str, Any]:
     return {
         "url": _relative_url(row.image_path),
@@ -206,23 +161,12 @@ def _relative_url(path: str) -> str:
 
 
 def _map_data(drawn: BranchMap | None, plan: Plan | None, leaves: Sequence[int]) -> dict[str, Any] | None:
-    """The branches, and every row's place in the order of the tree."""
+    """The branches, and every row's place in the plan's order."""
     if drawn is None or plan is None:
         return None
-    return {**drawn.table, "levels": LEVELS, "places": [int(plan.tree.leaf_starts[leaf]) for leaf in leaves]}
+    place = {int(leaf): number for number, leaf in enumerate(plan.leaf_order)}
+    return {**drawn.table, "levels": LEVELS, "places": [place[leaf] for leaf in leaves]}
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _RETIRED_LETTERS else text[:_RETIRED_LETTERS] + "…"
-
-
-def _shown(value: object) -> str:
-    return "—" if value is None else str(value)
-
-
-def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.2f}".rstrip("0").rstrip(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from hierflow.plan.schedule import phi
 from hierflow.plan.segments import Plan
+from hierflow.store.plans import CompiledPlan
 from hierflow.tree import EmbeddingTree
 
 Float = npt.NDArray[np.float64]
@@ -18,6 +20,48 @@ FIRST = 0.5
 """Where step 1 begins; step k reaches from k - 0.5 to k + 0.5."""
 
 _MARGINS = 0.09, 0.28  # of the steps' width: the least and the most that splits above tau may take
+
+
+@dataclass(frozen=True, eq=False)
+class LiveTree:
+    """What is drawn of a plan: the tree of its L live prompts, in which nothing tells of the retired ones.
+
+    Attributes:
+        plan: that tree's; its frontier is the drawn plan's.
+        owners: (2L - 1,) the index of each node's partition, -1 in the trunk.
+        texts: (L,) the leaves' prompts.
+    """
+
+    plan: Plan
+    owners: Int
+    texts: tuple[str, ...]
+
+
+def live_tree(compiled: CompiledPlan, texts: Sequence[str]) -> LiveTree:
+    """The live part of a plan; `texts` are the prompts of `compiled.leaf_of`, in its order."""
+    tree, nodes = pruned(compiled.planted.tree, compiled.live)
+    text_of = dict(zip(compiled.leaf_of.values(), texts, strict=True))
+    return LiveTree(
+        plan=tree.plan(compiled.document.tau, compiled.document.steps),
+        owners=compiled.node_owner[nodes],
+        texts=tuple(text_of[leaf] for leaf in nodes[: tree.leaves].tolist()),
+    )
+
+
+def pruned(tree: EmbeddingTree, live: npt.NDArray[np.bool_]) -> tuple[EmbeddingTree, Int]:
+    """The tree over the `live` prompts alone, and the node of `tree` that each of its nodes is."""
+    new = {int(leaf): place for place, leaf in enumerate(np.flatnonzero(live))}  # a node's stand-in
+    nodes, kept = list(new), []
+    for merge, children in enumerate(tree.merges.tolist()):
+        below = [new[child] for child in children if child in new]
+        if len(below) == 2:
+            below = [len(nodes)]
+            kept.append(merge)
+            nodes.append(tree.leaves + merge)
+        if below:
+            new[tree.leaves + merge] = below[0]
+    merges = np.array([[new[child] for child in tree.merges[merge].tolist()] for merge in kept], dtype=np.int64)
+    return EmbeddingTree(merges.reshape(-1, 2), tree.heights[kept], tree.linkage), np.array(nodes, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierflow.images.tree_labels import Font, group_label, labelled_nodes, partition_label, words_of
-from hierflow.images.tree_layout import FIRST, TreeLayout
-from hierflow.plan.partitions import owners
+from hierflow.images.tree_layout import FIRST, LiveTree, TreeLayout
 from hierflow.plan.segments import Plan
-from hierflow.store.plans import CompiledPlan
 from hierflow.tree import EmbeddingTree
 
 if TYPE_CHECKING:
@@ -29,18 +27,17 @@ ROW = 13.5
 _FINEST = 400  # nodes with less than this part of the prompts are drawn as one wedge
 
 
-def draw_tree(ax: Axes, compiled: CompiledPlan, layout: TreeLayout, rows: float) -> None:
+def draw_tree(ax: Axes, drawn: LiveTree, layout: TreeLayout, rows: float) -> None:
     """Lines and splits of the nodes large enough to see, and a wedge for each part below them."""
     from matplotlib.collections import LineCollection, PolyCollection
     from matplotlib.patches import Rectangle
 
-    tree, right = compiled.planted.tree, FIRST + compiled.plan.steps
+    tree, right = drawn.plan.tree, FIRST + drawn.plan.steps
     seen = (tree.sizes > 1) & (tree.sizes * _FINEST >= tree.leaves)
     has_line = np.append(seen[tree.parents[:-1]], True)
     lines, splits = np.flatnonzero(has_line), np.flatnonzero(seen)
     wedges = np.flatnonzero(has_line & ~seen & (tree.sizes > 1))
-    owner = owners(tree, [partition.subtrees for partition in compiled.document.partitions])
-    tints = np.array([_colour(index) for index in owner])
+    tints = np.array([_colour(index) for index in drawn.owners])
     shapes = [_wedge(tree, layout, int(node), right) for node in wedges]
     across = [[(layout.start[n], layout.y[n]), (layout.end[n], layout.y[n])] for n in lines]
     down = [[(layout.end[n], layout.y[child]) for child in tree.merges[n - tree.leaves]] for n in splits]
@@ -82,8 +79,9 @@ def draw_thresholds(ax: Axes, plan: Plan) -> None:
     ax.set_title(label, loc="left", fontproperties=TEXT.properties, color=FAINT, pad=6)
 
 
-def draw_groups(ax: Axes, tree: EmbeddingTree, texts: Sequence[str], rows: float, width: float) -> None:
+def draw_groups(ax: Axes, drawn: LiveTree, rows: float, width: float) -> None:
     """Right of the tree, on `rows` x `width` pixels: the prompts, or what groups of them share."""
+    tree, texts = drawn.plan.tree, drawn.texts
     _beside(ax, tree, width)
     common = set.intersection(*(set(words_of(text)) for text in texts))
     for node in labelled_nodes(tree, math.ceil(tree.leaves * ROW / rows - 1e-9)):
@@ -92,30 +90,32 @@ def draw_groups(ax: Axes, tree: EmbeddingTree, texts: Sequence[str], rows: float
         write(ax, 0, start + (size - 1) / 2, TEXT.fitted(label, width))
 
 
-def draw_partitions(ax: Axes, compiled: CompiledPlan, rows: float, width: float) -> None:
-    """A bar for each partition, and its key where that does not touch the one before."""
-    tree = compiled.planted.tree
+def draw_partitions(ax: Axes, drawn: LiveTree, keys: Sequence[str], rows: float, width: float) -> None:
+    """Bars where a partition's prompts are, and its key at the longest, unless it would touch the one above."""
+    tree = drawn.plan.tree
     _beside(ax, tree, width)
     pixel = tree.leaves / rows  # in prompts, as all heights below
     line, free = ROW * pixel, -math.inf
-    for index, partition in enumerate(compiled.document.partitions):
-        start = min(int(tree.leaf_starts[node]) for node in partition.subtrees) - 0.5
-        count = sum(int(tree.sizes[node]) for node in partition.subtrees)
-        space, colour = min(pixel, 0.2 * count), _colour(index)
-        ax.plot([2, 2], [start + space, start + count - space], color=colour, linewidth=3, solid_capstyle="butt")
-        middle = start + count / 2
-        if middle - 0.4 * line < free:
+    owner = drawn.owners[tree.leaf_order]
+    starts = np.flatnonzero(np.diff(owner, prepend=-2))
+    lengths = np.diff(starts, append=tree.leaves)
+    for start, length in zip(starts - 0.5, lengths.tolist(), strict=True):
+        index = int(owner[int(start + 0.5)])
+        space, colour = min(pixel, 0.2 * length), _colour(index)
+        ax.plot([2, 2], [start + space, start + length - space], color=colour, linewidth=3, solid_capstyle="butt")
+        middle = start + length / 2
+        if length < lengths[owner[starts] == index].max() or middle - 0.4 * line < free:
             continue
-        label = partition_label(partition.key, count, int(min(count, 2 * (middle - free)) / line), TEXT, width - 10)
+        room = int(min(length, 2 * (middle - free)) / line)
+        label = partition_label(keys[index], int((owner == index).sum()), room, TEXT, width - 10)
         free = middle + len(label) / 2 * line
         for place, text in enumerate(label):
             write(ax, 10, free - (len(label) - place - 0.5) * line, text, TEXT, colour)
 
 
-def draw_frontier(ax: Axes, compiled: CompiledPlan, layout: TreeLayout) -> None:
+def draw_frontier(ax: Axes, plan: Plan, images: int, layout: TreeLayout) -> None:
     """Below the tree: evaluations a step, with and without sharing."""
-    plan, images = compiled.plan, compiled.document.images_per_prompt
-    standard, right = plan.tree.leaves * images, FIRST + plan.steps
+    standard, right = plan.leaves * images, FIRST + plan.steps
     edges = FIRST + np.arange(plan.steps + 1)
     ax.stairs(np.full(plan.steps, standard), edges, fill=True, color=SAVED)
     ax.stairs(plan.frontier_sizes * images, edges, fill=True, color=PLANNED)

@@ -65,7 +65,7 @@ def grafts_of(
     for node in chosen:
         tree, leaves = _subtree(own, node)
         host, shared = int(places.host[node]), int(places.shared[node])
-        height = float(threshold[shared - 1]) if shared else _never_shared(plan, own)
+        height = float(threshold[shared - 1]) if shared else never_shared(plan.tau, plan.tree, own)
         grafts.append(
             Graft(int(plan.nodes[host]) if shared else -1, height, tree, tuple(texts[leaf] for leaf in leaves))
         )
@@ -112,7 +112,9 @@ def _own_evaluations(own: EmbeddingTree, threshold: Float, shared: Int) -> Int:
     for merge, (left, right) in enumerate(own.merges):
         together = (threshold > 0) & (own.heights[merge] <= threshold)
         active[own.leaves + merge] = np.where(together, 1, active[left] + active[right])
-    later = np.concatenate([np.cumsum(active[:, ::-1], axis=1)[:, ::-1], np.zeros((len(active), 1), np.int64)], axis=1)
+    later = np.concatenate(
+        [np.cumsum(active[:, ::-1], axis=1)[:, ::-1], np.zeros((len(active), 1), np.int64)], axis=1
+    )
     return later[np.arange(len(active)), shared]
 
 
@@ -141,9 +143,9 @@ def _node_directions(own: EmbeddingTree, vectors: Float) -> Float:
     return directions(sums)
 
 
-def _never_shared(plan: Plan, own: EmbeddingTree) -> float:
+def never_shared(tau: float, *trees: EmbeddingTree) -> float:
     """A height above everything: what hangs there begins with noise of its own."""
-    heights = [plan.tau, *plan.tree.heights[-1:], *own.heights[-1:]]
+    heights = [tau, *(float(height) for tree in trees for height in tree.heights[-1:])]
     return float(np.nextafter(max(heights), np.inf))
 
 

@@ -19,7 +19,8 @@ Float = npt.NDArray[np.float64]
 def directions(vectors: Float) -> Float:
     """The rows of `vectors` at length 1; a zero row stays zero, and so lies at distance 1 from everything."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    units: Float = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return units
 
 
 def founding_directions(planted: PlantedTree, vectors: Float) -> Float:

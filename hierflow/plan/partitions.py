@@ -40,14 +40,16 @@ def cut_bins(tree: EmbeddingTree, max_prompts: int) -> list[tuple[int, ...]]:
 
 
 def owners(tree: EmbeddingTree, bins: Sequence[tuple[int, ...]]) -> Int:
-    """(2N - 1,) the index of the bin each node lies in, :data:`TRUNK` above the cut."""
+    """(2N - 1,) the index of the bin each node lies in, :data:`TRUNK` above the cut.
+
+    A subtree may lie within another one, as a graft that had to go into another bin than its host.
+    """
     owner = np.full(2 * tree.leaves - 1, TRUNK, dtype=np.int64)
     for index, subtrees in enumerate(bins):
         owner[list(subtrees)] = index
     for merge in range(len(tree.merges) - 1, -1, -1):
-        above = owner[tree.leaves + merge]
-        if above != TRUNK:
-            owner[tree.merges[merge]] = above
+        children = tree.merges[merge]
+        owner[children] = np.where(owner[children] == TRUNK, owner[tree.leaves + merge], owner[children])
     return owner
 
 

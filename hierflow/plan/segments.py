@@ -119,9 +119,7 @@ class Plan:
         return k
 
 
-def compile_plan(
-    tree: EmbeddingTree, tau: float, steps: int, live: npt.NDArray[np.bool_] | None = None
-) -> Plan:
+def compile_plan(tree: EmbeddingTree, tau: float, steps: int, live: npt.NDArray[np.bool_] | None = None) -> Plan:
     """Cut `tree` at phi(k) for every step k.
 
     Args:

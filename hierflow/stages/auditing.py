@@ -113,7 +113,7 @@ def _unmade(compiled: CompiledPlan, rows: Sequence[ImageRow]) -> set[State]:
     for index, ids in enumerate(compiled.ids):
         for text in partition_of:
             found = states[(text, index) in good]
-            for segment in compiled.plan.path(compiled.planted.leaf_of[text]):
+            for segment in compiled.plan.path(compiled.leaf_of[text]):
                 first, last = int(compiled.plan.first[segment]), int(compiled.plan.last[segment])
                 found.update((ids.chain(segment), step) for step in range(first, last + 1))
     return states[False] - states[True]

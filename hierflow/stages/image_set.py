@@ -63,7 +63,7 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
     made = assembled(stage, compiled, prompts)
     rows, axes, files = made.rows, list(prompts.columns), stage.store.files
     changes, notes = _changes(stage, rows)
-    document, leaf_of = compiled.document, compiled.planted.leaf_of
+    document, leaf_of = compiled.document, compiled.leaf_of
     page = render_gallery(
         stage.spec.name,
         rows,
@@ -76,6 +76,7 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
         saving=_saving(stage, compiled),
         plan=compiled.plan,
         leaves=[leaf_of[text_hash(row.prompt)] for row in rows],
+        labels=compiled.planted.labels,
     )
     manifest = manifest_bytes(build_manifest(rows, axes))
     files.write(GALLERY, page.encode(), durable=True)
@@ -95,7 +96,7 @@ def assembled(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assem
 
 
 def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[ImageRow]:
-    document, planted = compiled.document, compiled.planted
+    document = compiled.document
     partition_of = compiled.partition_of_text()
     current = _current_images(stage, compiled)
     last_good = _last_good_images(stage)
@@ -110,7 +111,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
     rows = []
     for row, (prompt_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
         hashed = hash_of[text]
-        leaf = planted.leaf_of[hashed]
+        leaf = compiled.leaf_of[hashed]
         for index in range(document.images_per_prompt):
             found = current.get((prompt_id, index))
             candidates = (found, last_good.get((prompt_id, index)))
@@ -162,7 +163,7 @@ def _last_good_images(stage: Stage) -> dict[tuple[str, int], ImageRecord]:
 def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> np.ndarray:
     """(N,) the evaluations planned for one image of each prompt; over all images they sum to the plan."""
     plan = compiled.plan
-    images = np.array([len(prompts.rows_of(text)) for text in compiled.planted.texts], dtype=np.int64)
+    images = compiled.images_of(prompts)
     steps = {segment: float(plan.last[segment] - plan.first[segment] + 1) for segment in range(len(plan.nodes))}
     return shares(plan, steps, images)
 

@@ -90,7 +90,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
 
 def _wanted(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[WantedImage]:
     for text in compiled.texts_of(key):
-        leaf = compiled.planted.leaf_of[text]
+        leaf = compiled.leaf_of[text]
         for row in prompts.rows_of(text):
             for index, ids in enumerate(compiled.ids):
                 record = ImageRecord(prompts.ids[row], text, index, ids.final(leaf))
@@ -131,7 +131,7 @@ def _paid(
     shared by all images under it, whichever partition they lie in.
     """
     plan, planted = compiled.plan, compiled.planted
-    everyone = np.array([len(prompts.rows_of(text)) for text in planted.texts], dtype=np.int64)
+    everyone = compiled.images_of(prompts)
     trunk: Counter[str] = Counter()
     for entry in stage.store.ledger.entries():
         if entry.stage == "trunk" and entry.plan == compiled.document.id:
@@ -217,9 +217,18 @@ def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image:
 
 
 def node_path(compiled: CompiledPlan, leaf: int) -> str:
-    """The nodes that served a prompt and their steps, such as `398@1-7/391@8-21/12@22-40`."""
-    plan = compiled.plan
-    return "/".join(f"{plan.nodes[s]}@{plan.first[s]}-{plan.last[s]}" for s in plan.path(leaf))
+    """The nodes that served a prompt and their steps, such as `398@1-7/391@8-21/12@22-40`.
+
+    Nodes are called by their labels, which stay what they are whatever is grafted.
+    """
+    plan, runs = compiled.plan, list[tuple[int, int, int]]()
+    for segment in plan.path(leaf):
+        label = int(compiled.planted.labels[plan.nodes[segment]])
+        first, last = int(plan.first[segment]), int(plan.last[segment])
+        if runs and runs[-1][0] == label:  # a graft has left here
+            first = runs.pop()[1]
+        runs.append((label, first, last))
+    return "/".join(f"{label}@{first}-{last}" for label, first, last in runs)
 
 
 def _scored(

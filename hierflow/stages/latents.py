@@ -222,9 +222,8 @@ def _counts(prediction: BatchedPrediction) -> dict[str, int]:
 
 
 def _representatives(compiled: CompiledPlan) -> Callable[[int], str]:
-    """Each segment's noise key: the smallest text hash of its founding members (leaves ascend by hash)."""
-    planted, nodes = compiled.planted, compiled.plan.nodes
-    return cache(lambda segment: planted.texts[int(planted.tree.members(int(nodes[segment]))[0])])
+    """Each segment's noise key: the smallest text hash of its founding members."""
+    return cache(lambda segment: min(compiled.planted.founders(int(compiled.plan.nodes[segment]))))
 
 
 def _mean_conditioning(stage: Stage, compiled: CompiledPlan) -> Callable[[int], dict[str, torch.Tensor]]:
@@ -237,7 +236,7 @@ def _mean_conditioning(stage: Stage, compiled: CompiledPlan) -> Callable[[int], 
 
     @cache
     def mean(segment: int) -> dict[str, torch.Tensor]:
-        members = planted.tree.members(int(compiled.plan.nodes[segment]))
+        members = planted.founding_members(int(compiled.plan.nodes[segment]))
         means = {name: array[members].mean(axis=0, dtype=np.float64) for name, array in rows.items()}
         return {name: torch.from_numpy(row).to(runtime.torch_dtype).to(runtime.device) for name, row in means.items()}
 

@@ -88,8 +88,7 @@ def look_ahead(stage: Stage) -> Outlook:
 def _evaluations(stage: Stage, compiled: CompiledPlan, keys: list[str]) -> int:
     """What the partitions `keys` lack, by what is stored under which id; no state is opened."""
     owned = {compiled.document.keys.index(key) for key in keys}
-    leaves = range(len(compiled.planted.texts))
-    segments = [int(compiled.plan.segment_of_node[leaf]) for leaf in leaves]
+    segments = [int(compiled.plan.segment_of_node[leaf]) for leaf in compiled.leaf_of.values()]
     terminals = [segment for segment in segments if compiled.segment_owner[segment] in owned]
     present = SamplerState(None, {}, {})  # type: ignore[arg-type]  # stands for any stored state
     stretches = plan_work(

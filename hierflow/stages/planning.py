@@ -1,60 +1,47 @@
-"""Embeddings to a plan: the tree, its cut, the partitions and their keys."""
+"""Embeddings to a plan: the tree, kept or founded, its partitions, and what each of them must make."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import replace
 
 from hierflow.hashing import digest
-from hierflow.naming import slug
-from hierflow.plan.identity import StateIds
-from hierflow.plan.partitions import cut_bins, inherited_keys, leaves_of, most_central, new_key
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlantedTree, state_ids
+from hierflow.stages.founding import founded
+from hierflow.stages.growing import can_grow, grown, rebuilt
+from hierflow.stages.layout import Layout
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition
 from hierflow.store.storage import DamagedFileError
-from hierflow.tree import EmbeddingTree
 
-_LABEL = 32
+WHOLE = "all"
+"""Rebuild the whole set."""
 
 
-def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> CompiledPlan:
-    """The plan for the document as it stands. Nothing is stored; :func:`adopt` does that."""
-    sharing, adapter = stage.spec.sharing, stage.adapter
-    tree = EmbeddingTree.from_embeddings(embeddings.vectors, sharing.linkage)
-    planted = PlantedTree(tree, embeddings.hashes, adapter.encoder_fingerprint)
-    plan = tree.plan(sharing.tau, stage.spec.diffusion.steps)
-    images = stage.spec.diffusion.images_per_prompt
-    bins = cut_bins(tree, stage.spec.partitions.max_prompts)
-    leaves = [leaves_of(tree, subtrees) for subtrees in bins]
-    keys, tombstones = _keys(_plan_before(stage), [[planted.texts[i] for i in group] for group in leaves])
-    labels = [slug(embeddings.texts[most_central(embeddings.vectors, group)], _LABEL) for group in leaves]
-    named = _named(keys, labels, [[planted.texts[i] for i in group] for group in leaves], tombstones)
-    finals = state_ids(plan, planted, adapter.identity, images)
-    scorers = {"clip_similarity": adapter.scorer_version}
-    partitions = tuple(
-        PlannedPartition(key, subtrees, _slice(prompts, planted, group, finals, adapter.decoder_fingerprint, scorers))
-        for key, subtrees, group in zip(named, bins, leaves, strict=True)
-    )
-    document = PlanDocument(
-        tree=planted.id,
-        prompts=prompts.content_hash,
-        tau=sharing.tau,
-        steps=plan.steps,
-        images_per_prompt=images,
-        encoder=adapter.encoder_fingerprint,
-        decoder=adapter.decoder_fingerprint,
-        scorers=scorers,
-        sampling=adapter.identity,
-        partitions=partitions,
-        tombstones=tuple(tombstones),
-        planned=plan.evaluations * images,
-        standard=plan.standard_evaluations * images,
-    )
-    return CompiledPlan(document, planted)
+def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings, rebuild: str = "") -> CompiledPlan:
+    """The plan for the document as it stands. Nothing is stored; :func:`adopt` does that.
+
+    A tree that has run is kept: prompts that are gone are retired, prompts that are new are grafted on it.
+
+    Args:
+        stage: the set.
+        prompts: its prompts.
+        embeddings: theirs.
+        rebuild: :data:`WHOLE` to found the tree anew, or the key of a partition to cluster anew; empty for neither.
+
+    Raises:
+        InputError: `rebuild` is no partition.
+    """
+    before = _plan_before(stage)
+    if before is None or rebuild == WHOLE or not can_grow(stage, before):
+        return _compiled(stage, prompts, founded(stage, embeddings, before))
+    compiled = _compiled(stage, prompts, grown(stage, embeddings, before))
+    return _compiled(stage, prompts, rebuilt(stage, embeddings, compiled, rebuild)) if rebuild else compiled
+
+
+def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> CompiledPlan:
+    """The plan that founding the tree anew would give."""
+    return _compiled(stage, prompts, founded(stage, embeddings, None))
 
 
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
@@ -77,44 +64,50 @@ def _plan_before(stage: Stage) -> CompiledPlan | None:
         return None
 
 
-def _keys(before: CompiledPlan | None, bins: Sequence[Sequence[str]]) -> tuple[dict[int, str], list[str]]:
-    """The keys that bins inherit from the plan before, and the keys that are left without prompts."""
-    if before is None:
-        return {}, []
-    live = {text for texts in bins for text in texts}
-    old = {key: [text for text in before.texts_of(key) if text in live] for key in before.document.keys}
-    inherited = inherited_keys(old, bins)
-    left = sorted({*before.document.keys, *before.document.tombstones} - set(inherited.values()))
-    return inherited, left
+def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
+    """The plan of a layout: what is live, and what each partition must make of it."""
+    adapter, live = stage.adapter, layout.planted.live(prompts.hashes)
+    draft = PlanDocument(
+        tree=layout.planted.id,
+        prompts=prompts.content_hash,
+        tau=float(stage.spec.sharing.tau),
+        steps=stage.spec.diffusion.steps,
+        images_per_prompt=stage.spec.diffusion.images_per_prompt,
+        encoder=adapter.encoder_fingerprint,
+        decoder=adapter.decoder_fingerprint,
+        scorers={"clip_similarity": adapter.scorer_version},
+        sampling=adapter.identity,
+        partitions=tuple(PlannedPartition(own.key, own.subtrees, "") for own in layout.bins),
+        tombstones=(),
+        planned=0,
+        standard=0,
+        retired=tuple(int(leaf) for leaf in (~live).nonzero()[0]),
+        overflow=layout.overflow,
+    )
+    compiled = CompiledPlan(draft, layout.planted)
+    partitions = [replace(p, slice=_slice(compiled, prompts, p.key)) for p in draft.partitions]
+    dormant = tuple(partition for partition in partitions if not partition.slice)
+    images = draft.images_per_prompt
+    document = replace(
+        draft,
+        partitions=tuple(partition for partition in partitions if partition.slice),
+        dormant=dormant,
+        tombstones=tuple(
+            sorted({*layout.tombstones, *(p.key for p in dormant)} - {p.key for p in partitions if p.slice})
+        ),
+        planned=compiled.plan.evaluations * images,
+        standard=compiled.plan.standard_evaluations * images,
+    )
+    return CompiledPlan(document, layout.planted)
 
 
-def _named(
-    inherited: dict[int, str], labels: Sequence[str], bins: Sequence[Sequence[str]], tombstones: list[str]
-) -> list[str]:
-    """A key for every bin; a tombstone whose very key a bin founds anew comes back to life."""
-    taken, keys = set(inherited.values()), []
-    for index, texts in enumerate(bins):
-        key = inherited.get(index) or new_key(labels[index], texts, taken)
-        taken.add(key)
-        keys.append(key)
-        if key in tombstones:
-            tombstones.remove(key)
-    return keys
-
-
-def _slice(
-    prompts: PromptSet,
-    planted: PlantedTree,
-    leaves: npt.NDArray[np.int64],
-    finals: Sequence[StateIds],
-    decoder: str,
-    scorers: dict[str, str],
-) -> str:
+def _slice(compiled: CompiledPlan, prompts: PromptSet, key: str) -> str:
     """The hash of the images a partition must make: whose, from which states, decoded and scored by what."""
     images = [
-        (prompts.ids[row], index, ids.final(int(leaf)))
-        for leaf in leaves
-        for row in prompts.rows_of(planted.texts[leaf])
-        for index, ids in enumerate(finals)
+        (prompts.ids[row], index, ids.final(compiled.leaf_of[text]))
+        for text in compiled.texts_of(key)
+        for row in prompts.rows_of(text)
+        for index, ids in enumerate(compiled.ids)
     ]
-    return digest("hierflow slice 1", sorted(images), decoder, scorers)
+    document = compiled.document
+    return digest("hierflow slice 1", sorted(images), document.decoder, document.scorers) if images else ""

@@ -12,43 +12,15 @@ import numpy.typing as npt
 
 from hierflow.hashing import digest
 from hierflow.plan.identity import SamplingIdentity, StateIds, conditioning_id
-from hierflow.plan.partitions import leaves_of, owners
-from hierflow.plan.segments import Plan
+from hierflow.plan.partitions import owners
+from hierflow.plan.segments import Plan, compile_plan
+from hierflow.prompts import PromptSet
 from hierflow.store.sealed import read_arrays, read_json, write_arrays, write_json
 from hierflow.store.storage import DamagedFileError, Storage
 from hierflow.tree.embedding_tree import EmbeddingTree
+from hierflow.tree.planted import Growth, PlantedTree
 
 _POINTER = "current.json"
-
-
-@dataclass(frozen=True, eq=False)
-class PlantedTree:
-    """A tree with the prompts it was made from.
-
-    Attributes:
-        tree: the embedding tree; leaf i is the prompt `texts[i]`.
-        texts: the hashes of the distinct prompts, ascending, so that the order of the prompts file has no say.
-        encoder: fingerprint of what made the embeddings.
-    """
-
-    tree: EmbeddingTree
-    texts: tuple[str, ...]
-    encoder: str
-
-    @cached_property
-    def id(self) -> str:
-        """Content hash (64 hex digits). The merges are in it, as near-ties may fall otherwise on another machine."""
-        shape = [self.tree.merges.tolist(), self.tree.heights.tolist()]
-        return digest("hierflow tree 1", self.encoder, self.tree.linkage, list(self.texts), shape)
-
-    @cached_property
-    def leaf_of(self) -> dict[str, int]:
-        """The leaf of each text hash."""
-        return {text: leaf for leaf, text in enumerate(self.texts)}
-
-    def founders(self, node: int) -> list[str]:
-        """The text hashes `node` was made from, ascending."""
-        return [self.texts[leaf] for leaf in self.tree.members(node)]
 
 
 @dataclass(frozen=True)
@@ -57,8 +29,9 @@ class PlannedPartition:
 
     Attributes:
         key: the partition key.
-        subtrees: the tree nodes it holds.
-        slice: hash of the images it must make; a record under this hash is this partition's result.
+        subtrees: the tree nodes it holds; a graft that another partition holds may lie within one of them.
+        slice: hash of the images it must make; a record under this hash is this partition's result. Empty if all its
+            prompts are retired.
     """
 
     key: str
@@ -78,9 +51,13 @@ class PlanDocument:
         decoder: fingerprint of the latent decoder.
         scorers: names and versions of the quality scores.
         sampling: what a denoising step is made of.
-        partitions: from left to right in the tree.
-        tombstones: keys of earlier trees that no longer hold prompts.
+        partitions: those that hold live prompts; the founding ones from left to right in the tree, then those that
+            grafts have opened.
+        tombstones: keys that hold no live prompts: of earlier trees, and of `dormant`.
         planned, standard: evaluations with and without sharing, all image indices together.
+        retired: the leaves of the tree that stand for no prompt of the set any more.
+        dormant: partitions of this tree that hold no live prompts; new ones may yet be grafted into them.
+        overflow: key of the partition for grafts whose host's has no room; empty if none is open.
     """
 
     tree: str
@@ -96,7 +73,10 @@ class PlanDocument:
     tombstones: tuple[str, ...]
     planned: int
     standard: int
-    format: int = field(default=1)
+    retired: tuple[int, ...] = ()
+    dormant: tuple[PlannedPartition, ...] = ()
+    overflow: str = ""
+    format: int = field(default=2)
 
     @cached_property
     def id(self) -> str:
@@ -132,7 +112,19 @@ class CompiledPlan:
     @cached_property
     def plan(self) -> Plan:
         """The segments."""
-        return self.planted.tree.plan(self.document.tau, self.document.steps)
+        return compile_plan(self.planted.tree, self.document.tau, self.document.steps, self.live)
+
+    @cached_property
+    def live(self) -> npt.NDArray[np.bool_]:
+        """(N,) which leaves of the tree stand for prompts of the set."""
+        live = np.ones(self.planted.tree.leaves, dtype=bool)
+        live[list(self.document.retired)] = False
+        return live
+
+    @cached_property
+    def leaf_of(self) -> dict[str, int]:
+        """The leaf of each of the set's text hashes, ascending by hash."""
+        return dict(sorted((self.planted.texts[leaf], int(leaf)) for leaf in np.flatnonzero(self.live)))
 
     @cached_property
     def ids(self) -> list[StateIds]:
@@ -140,20 +132,42 @@ class CompiledPlan:
         return state_ids(self.plan, self.planted, self.document.sampling, self.document.images_per_prompt)
 
     @cached_property
+    def node_owner(self) -> npt.NDArray[np.int64]:
+        """(2N - 1,) the index of each node's partition among those with live prompts; -1 in the trunk.
+
+        What a dormant partition holds has an index beyond them.
+        """
+        bins = [partition.subtrees for partition in (*self.document.partitions, *self.document.dormant)]
+        return owners(self.planted.tree, bins)
+
+    @cached_property
     def segment_owner(self) -> npt.NDArray[np.int64]:
         """(S,) the index of each segment's partition; -1 in the trunk."""
-        bins = [partition.subtrees for partition in self.document.partitions]
-        return owners(self.planted.tree, bins)[self.plan.nodes]
+        return self.node_owner[self.plan.nodes]
 
     def segments_of(self, key: str | None) -> npt.NDArray[np.int64]:
         """The segments of a partition, or of the trunk if `key` is None; parents before children."""
         index = -1 if key is None else self.document.keys.index(key)
         return np.flatnonzero(self.segment_owner == index)
 
+    @cached_property
+    def _texts_by_partition(self) -> list[list[str]]:
+        found: list[list[str]] = [[] for _ in self.document.partitions]
+        for text, leaf in self.leaf_of.items():
+            found[self.node_owner[leaf]].append(text)
+        return found
+
     def texts_of(self, key: str) -> list[str]:
         """The text hashes of a partition's prompts, ascending."""
-        leaves = leaves_of(self.planted.tree, self.document.partition(key).subtrees)
-        return [self.planted.texts[leaf] for leaf in leaves]
+        self.document.partition(key)
+        return self._texts_by_partition[self.document.keys.index(key)]
+
+    def images_of(self, prompts: PromptSet) -> npt.NDArray[np.int64]:
+        """(N,) how many rows of `prompts` each leaf of the tree stands for; 0 for retired ones."""
+        images = np.zeros(self.planted.tree.leaves, dtype=np.int64)
+        for text, leaf in self.leaf_of.items():
+            images[leaf] = len(prompts.rows_of(text))
+        return images
 
     def partition_of_text(self) -> dict[str, str]:
         """The partition key of every text hash."""
@@ -188,7 +202,12 @@ class PlanBook:
         """Store tree and plan, over what is damaged; the pointer stays where it is."""
         planted = compiled.planted
         if not self._intact(read_arrays, _tree_path(planted.id)):
-            arrays = {"merges": planted.tree.merges, "heights": planted.tree.heights}
+            arrays = {
+                "merges": planted.tree.merges,
+                "heights": planted.tree.heights,
+                "generations": planted.generations,
+                "labels": planted.labels,
+            }
             meta = {"texts": list(planted.texts), "encoder": planted.encoder, "linkage": planted.tree.linkage}
             write_arrays(self._storage, _tree_path(planted.id), arrays, meta)
         path = _plan_path(compiled.document.id)
@@ -233,7 +252,8 @@ class PlanBook:
         document = _document(read_json(self._storage, _plan_path(plan)))
         arrays, meta = read_arrays(self._storage, _tree_path(document.tree))
         tree = EmbeddingTree(arrays["merges"], arrays["heights"], meta["linkage"])
-        return CompiledPlan(document, PlantedTree(tree, tuple(meta["texts"]), meta["encoder"]))
+        growth = Growth(arrays["generations"], arrays["labels"])
+        return CompiledPlan(document, PlantedTree(tree, tuple(meta["texts"]), meta["encoder"], growth))
 
     def _intact(self, read: Callable[[Storage, str], object], path: str) -> bool:
         try:
@@ -244,13 +264,17 @@ class PlanBook:
 
 
 def _document(stored: dict[str, Any]) -> PlanDocument:
-    partitions = tuple(PlannedPartition(p["key"], tuple(p["subtrees"]), p["slice"]) for p in stored["partitions"])
+    def partitions(name: str) -> tuple[PlannedPartition, ...]:
+        return tuple(PlannedPartition(p["key"], tuple(p["subtrees"]), p["slice"]) for p in stored[name])
+
     return PlanDocument(
         **{
             **stored,
             "sampling": SamplingIdentity(**stored["sampling"]),
-            "partitions": partitions,
+            "partitions": partitions("partitions"),
+            "dormant": partitions("dormant"),
             "tombstones": tuple(stored["tombstones"]),
+            "retired": tuple(stored["retired"]),
         }
     )
 

@@ -38,6 +38,13 @@ class Graft(NamedTuple):
     texts: tuple[str, ...]
 
 
+class Growth(NamedTuple):
+    """What a grown tree knows beside its shape: see :class:`PlantedTree`."""
+
+    generations: Int
+    labels: Int
+
+
 class Grown(NamedTuple):
     """A planted tree after grafting.
 
@@ -64,21 +71,27 @@ class PlantedTree:
         texts: text hashes: the founding prompts', ascending, so that the order of the prompts file has no say; then
             each graft's, ascending. A prompt that was grafted anew occurs again.
         encoder: fingerprint of what made the embeddings.
-        generations: (N,) 0 for founding prompts, and for a grafted one the number of its graft, counted from 1.
-        labels: (2N - 1,) the nodes' names, which never change: the founding tree's numbers, then each graft's, and
-            for an inner node that a graft has put above another one, the other's.
+        growth: generations and labels; None for a tree that nothing has been grafted on.
     """
 
     tree: EmbeddingTree
     texts: tuple[str, ...]
     encoder: str
-    generations: Int
-    labels: Int
+    growth: Growth | None = None
 
-    @classmethod
-    def founded(cls, tree: EmbeddingTree, texts: Sequence[str], encoder: str) -> PlantedTree:
-        """A tree that nothing has been grafted on."""
-        return cls(tree, tuple(texts), encoder, np.zeros(tree.leaves, np.int64), np.arange(2 * tree.leaves - 1))
+    @cached_property
+    def generations(self) -> Int:
+        """(N,) 0 for founding prompts, and for a grafted one the number of its graft, counted from 1."""
+        return self.growth.generations if self.growth else np.zeros(self.tree.leaves, np.int64)
+
+    @cached_property
+    def labels(self) -> Int:
+        """(2N - 1,) the nodes' names, which never change.
+
+        The founding tree's numbers, then each graft's; an inner node that a graft has put above another one bears the
+        other's name, as it is made from the same prompts.
+        """
+        return self.growth.labels if self.growth else np.arange(2 * self.tree.leaves - 1)
 
     @cached_property
     def id(self) -> str:
@@ -103,7 +116,8 @@ class PlantedTree:
     def founding_members(self, node: int) -> Int:
         """The leaves `node` was made from, ascending: those of its own generation."""
         members = self.tree.members(node)
-        return members[self.generations[members] == self.node_generations[node]]
+        own: Int = members[self.generations[members] == self.node_generations[node]]
+        return own
 
     def founders(self, node: int) -> list[str]:
         """The text hashes `node` was made from, in founding order."""
@@ -196,8 +210,7 @@ class _Grafting:
             tree,
             planted.texts + tuple(text for graft in self.grafts for text in graft.texts),
             planted.encoder,
-            np.concatenate([planted.generations, *generations]).astype(np.int64),
-            labels,
+            Growth(np.concatenate([planted.generations, *generations]).astype(np.int64), labels),
         )
         moved = np.array([number[node] for node in range(old)], dtype=np.int64)
         above = np.array([number[self.above.get(node, node)] for node in range(old)], dtype=np.int64)

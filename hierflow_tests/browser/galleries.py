@@ -49,19 +49,21 @@ def catalogue(folder: Path) -> tuple[Path, list[ImageRow], Plan]:
         np.concatenate([weight * features[value] for weight, value in zip(weights, of, strict=True)]) for of in values
     ]
     plan = EmbeddingTree.from_embeddings(embeddings).plan(tau=0.7, steps=STEPS)
+    rows = [replace(row, node_path=_path(plan, leaf)) for leaf, row in enumerate(rows)]
     return _written(folder, "catalogue", rows, list(AXES), plan, changes), rows, plan
 
 
 def dangerous(folder: Path) -> Path:
     """Images of prompts that would run a script, or break the page, were they not shown as text."""
-    rows = [replace(row, axes={"text": row.prompt[:50]}) for row in _rows(DANGEROUS, folder)]
+    # The axis is called like a column of the page's own.
+    rows = [replace(row, axes={"change": row.prompt[:50]}) for row in _rows(DANGEROUS, folder)]
     rows[1] = replace(rows[1], status="outdated", error=DANGEROUS[0])
     rows[2] = replace(rows[2], image_path="", image_sha256="", status="failed", error=DANGEROUS[1])
     changes = Changes(tuple("missing" if not row.image_path else "new" for row in rows), tuple(DANGEROUS), len(rows))
     plan = EmbeddingTree.from_embeddings(np.random.default_rng(0).normal(size=(len(rows), 4))).plan(
         tau=1, steps=STEPS
     )
-    return _written(folder, DANGEROUS[0], rows, ["text"], plan, changes, notes=[DANGEROUS[1]])
+    return _written(folder, DANGEROUS[0], rows, ["change"], plan, changes, notes=[DANGEROUS[1]])
 
 
 def large(folder: Path, count: int = 2000) -> Path:
@@ -87,6 +89,10 @@ def large(folder: Path, count: int = 2000) -> Path:
             files.write(shown[path], files.read(thumbnails.keep(sha, pixels)))
     changes = Changes(("new",) * 50 + ("kept",) * (count - 50), (), 0)
     return _written(folder, "large", rows, ["group", "light"], plan, changes, size=side, thumbnails=shown)
+
+
+def _path(plan: Plan, leaf: int) -> str:
+    return "/".join(f"{plan.nodes[s]}@{plan.first[s]}-{plan.last[s]}" for s in plan.path(leaf))
 
 
 def _rows(prompts: Sequence[str], folder: Path) -> list[ImageRow]:

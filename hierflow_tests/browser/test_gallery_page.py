@@ -159,7 +159,7 @@ def test_images_can_be_ordered_by_the_tree_and_by_score(
 def test_a_click_shows_the_image_in_full_size_with_its_provenance(
     gallery: Page, made: tuple[Path, list[ImageRow], Plan]
 ) -> None:
-    _, rows, plan = made
+    _, rows, _ = made
     gallery.locator(".card").nth(2).click()
     assert gallery.locator("dialog .full").inner_text() == rows[2].prompt
     image = gallery.locator(".stage img")
@@ -168,8 +168,7 @@ def test_a_click_shows_the_image_in_full_size_with_its_provenance(
     assert table["SHA-256"] == rows[2].image_sha256
     assert table["File"] == rows[2].image_path
     assert table["Evaluations, its share"] == "9.5 of 20"
-    path = [(int(plan.nodes[s]), int(plan.first[s]), int(plan.last[s])) for s in plan.path(2)]
-    assert table["Node path"] == "/".join(f"{node}@{first}-{last}" for node, first, last in path)
+    assert table["Node path"] == rows[2].node_path
     assert table["change"] == "changed"
 
 
@@ -301,7 +300,8 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(
         page.locator(".map").evaluate("map => { map.open = true }")
         assert page.evaluate("document.documentElement.scrollWidth") == width
         page.locator(".card").nth(10).click()
-        assert page.locator("dialog").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+        for part in page.locator("dialog, dialog .full").all():
+            assert part.evaluate("part => part.scrollWidth <= part.clientWidth")
         assert page.locator("#close").is_visible()
     assert trouble == []
 
@@ -317,6 +317,10 @@ def test_dangerous_prompts_are_shown_and_run_nothing(page: Page, tmp_path: Path,
         page.keyboard.press("Escape")
     page.fill("#text", "<script>")
     assert len(shown(page)) == 3
+    page.click("#clear")
+    page.click(".filter-change")
+    assert len(shown(page)) == len(DANGEROUS) - 1
+    page.click("#clear")
     assert page.locator(".card img").count() == len(DANGEROUS) - 1
     assert page.locator("script").count() == 2
     assert trouble == []

@@ -10,18 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierflow.images.branches import BranchMap, branch_map, level_of
-from hierflow.plan.segments import Plan
+from hierflow.plan.segments import Plan, compile_plan
 from hierflow.tree import EmbeddingTree
 
 RECTANGLE = re.compile(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)z")
 
 
-def plan_of(prompts: int, tau: float, steps: int, seed: int = 0) -> Plan:
-    """A plan over prompts in loose groups."""
+def plan_of(prompts: int, tau: float, steps: int, seed: int = 0, retired: int = 0) -> Plan:
+    """A plan over prompts in loose groups, some of them retired."""
     rng = np.random.default_rng(seed)
     groups = rng.normal(size=(max(prompts // 8, 1), 8))
-    embeddings = groups[rng.integers(len(groups), size=prompts)] + 0.3 * rng.normal(size=(prompts, 8))
-    return EmbeddingTree.from_embeddings(embeddings).plan(tau=tau, steps=steps)
+    count = prompts + retired
+    embeddings = groups[rng.integers(len(groups), size=count)] + 0.3 * rng.normal(size=(count, 8))
+    live = np.isin(np.arange(count), rng.choice(count, prompts, replace=False))
+    return compile_plan(EmbeddingTree.from_embeddings(embeddings), tau, steps, live)
 
 
 def bands_of(drawn: BranchMap) -> np.ndarray:
@@ -36,28 +38,41 @@ def bands_of(drawn: BranchMap) -> np.ndarray:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 70), st.sampled_from([0, 0.3, 1.0, 9.0]), st.sampled_from([1, 2, 9, 1000]), st.integers(0, 99))
+@given(
+    st.integers(1, 70),
+    st.sampled_from([0, 0.3, 1.0, 9.0]),
+    st.sampled_from([1, 2, 9, 1000]),
+    st.integers(0, 99),
+    st.integers(0, 9),
+)
 def test_at_every_step_every_prompt_has_the_shade_of_those_it_shares_with(
-    prompts: int, tau: float, steps: int, seed: int
+    prompts: int, tau: float, steps: int, seed: int, retired: int
 ) -> None:
-    plan = plan_of(prompts, tau, steps, seed)
-    drawn, tree = branch_map(plan), plan.tree
+    plan = plan_of(prompts, tau, steps, seed, retired)
+    drawn = branch_map(plan)
     shades, left, top, width, height = bands_of(drawn).T
     for step in {1, (steps + 1) // 2, steps}:
-        for place, node in enumerate(plan.assignment(step)[tree.leaf_order]):
-            x, y = step - 0.5, (place + 0.4) * drawn.height / prompts
+        serving = plan.assignment(step)
+        for place, leaf in enumerate(plan.leaf_order):
+            x, y = step - 0.75, (place + 0.4) * drawn.height / prompts
             here = (left <= x) & (x < left + width) & (top <= y) & (y < top + height)
-            assert shades[here].tolist() == [level_of(int(tree.sizes[node]))]
+            assert shades[here].tolist() == [level_of(int((serving == serving[leaf]).sum()))]
 
 
 def test_the_table_names_the_segment_of_every_step() -> None:
-    plan = plan_of(30, 0.6, 12)
+    plan = plan_of(30, 0.6, 12, retired=5)
     table = branch_map(plan).table
     for segment in range(len(plan.nodes)):
         parent = table["parent"][segment]
         assert (table["last"][parent] if parent >= 0 else 0) + 1 == plan.first[segment]
-        members = plan.tree.leaf_order[table["start"][segment] :][: table["size"][segment]]
-        assert sorted(members) == plan.tree.members(table["node"][segment]).tolist()
+        members = plan.leaf_order[table["start"][segment] :][: table["size"][segment]]
+        assert set(members) == set(plan.tree.members(table["node"][segment])) & set(plan.leaf_order)
+
+
+def test_nodes_bear_the_names_they_are_given() -> None:
+    plan = plan_of(30, 0.6, 12)
+    labels = np.arange(59)[::-1]
+    assert branch_map(plan, labels).table["node"] == (58 - plan.nodes).tolist()
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])

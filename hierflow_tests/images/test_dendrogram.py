@@ -5,21 +5,25 @@ from __future__ import annotations
 import io
 import threading
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from hierflow.hashing import text_hash
 from hierflow.images import dendrogram
 from hierflow.images.dendrogram import _figure
 from hierflow.images.tree_labels import Font, group_label, labelled_nodes, partition_label
-from hierflow.images.tree_layout import FIRST, lay_out
+from hierflow.images.tree_layout import FIRST, lay_out, live_tree, pruned
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.plan.partitions import cut_bins
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlantedTree
+from hierflow.plan.segments import compile_plan
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition
 from hierflow.tree import EmbeddingTree
-from hierflow_tests.plan.trees import grown
+from hierflow.tree.planted import PlantedTree
+from hierflow_tests.plan.trees import TAUS, grown, trees
 
 FONT = Font(8)
 SAMPLING = SamplingIdentity("net", {}, 4.0, 64, 64, "float32", 0, "per_root", None)
@@ -48,7 +52,7 @@ def planned(
         planned=plan.evaluations * images,
         standard=plan.standard_evaluations * images,
     )
-    hashes = tuple(text_hash(str(leaf)) for leaf in range(tree.leaves))
+    hashes = tuple(f"{leaf:06}" for leaf in range(tree.leaves))  # ascending
     return CompiledPlan(document, PlantedTree(tree, hashes, "encoder"))
 
 
@@ -75,7 +79,9 @@ def opened(data: bytes) -> Image.Image:
 
 
 def written(compiled: CompiledPlan, texts: list[str]) -> list[str]:
-    return [text.get_text() for axes in _figure(compiled, texts).axes for text in axes.texts]
+    return [
+        text.get_text() for axes in _figure(compiled.document, live_tree(compiled, texts)).axes for text in axes.texts
+    ]
 
 
 @pytest.mark.parametrize("tree", [grown(2), grown(3), grown(120), balanced(11), balanced(14), chained(2500)])
@@ -128,6 +134,44 @@ def test_splits_above_tau_stand_left_of_the_first_step() -> None:
     assert not lay_out(grown(40).plan(9.0, 12)).splits_before
 
 
+@given(trees(), TAUS, st.integers(1, 7), st.data())
+def test_the_tree_of_the_live_prompts_has_the_plan_s_frontier(
+    tree: EmbeddingTree, tau: float, steps: int, data: st.DataObject
+) -> None:
+    chosen = data.draw(st.lists(st.booleans(), min_size=tree.leaves, max_size=tree.leaves).filter(any))
+    live = np.array(chosen)
+    alone, nodes = pruned(tree, live)
+    assert nodes[: alone.leaves].tolist() == np.flatnonzero(live).tolist()
+    for node in range(2 * alone.leaves - 1):
+        members = [leaf for leaf in tree.members(nodes[node]).tolist() if live[leaf]]
+        assert nodes[alone.members(node)].tolist() == members
+    frontier = compile_plan(tree, tau, steps, live).frontier_sizes
+    assert alone.plan(tau, steps).frontier_sizes.tolist() == frontier.tolist()
+
+
+def test_retired_prompts_are_not_drawn() -> None:
+    whole = planned(grown(9), max_prompts=3)
+    less = CompiledPlan(replace(whole.document, retired=(2, 5)), whole.planted)
+    labels = written(less, [f"prompt {leaf}" for leaf in range(9) if leaf not in (2, 5)])
+    drawn = {label for label in labels if label.startswith("prompt ")}
+    assert drawn == {f"prompt {leaf}" for leaf in (0, 1, 3, 4, 6, 7, 8)}
+    assert any(label.startswith("7 prompts, ") for label in labels)
+
+
+def test_a_partition_within_another_one_has_a_label_and_bars_of_its_own() -> None:
+    tree = balanced(4)
+    whole = planned(tree, max_prompts=8)
+    left, right = whole.document.partitions
+    within = int(
+        tree.merges[left.subtrees[0] - tree.leaves][0]
+    )  # as a graft that its host's partition has no room for
+    partitions = (left, replace(right, subtrees=(within, *right.subtrees)))
+    compiled = CompiledPlan(replace(whole.document, partitions=partitions), whole.planted)
+    labels = written(compiled, numbered(16))
+    assert labels.count("4 prompts") == 1
+    assert labels.count("12 prompts") == 1
+
+
 def test_few_prompts_are_labelled_with_their_texts_from_top_to_bottom() -> None:
     tree = grown(9)
     labels = written(planned(tree), [f"prompt {leaf}" for leaf in range(9)])
@@ -146,7 +190,8 @@ def test_labels_never_overlap() -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     for tree, most in ((grown(40), 5), (grown(150), 3), (chained(150), 20), (balanced(9), 64)):
-        figure = _figure(planned(tree, max_prompts=most), numbered(tree.leaves))
+        compiled = planned(tree, max_prompts=most)
+        figure = _figure(compiled.document, live_tree(compiled, numbered(tree.leaves)))
         renderer = FigureCanvasAgg(figure).get_renderer()
         boxes = [text.get_window_extent(renderer) for axes in figure.axes for text in axes.texts]
         for place, box in enumerate(boxes):
@@ -243,5 +288,5 @@ def test_a_small_limit_costs_detail_first_and_is_refused_in_the_end() -> None:
 
 
 def test_texts_that_are_not_one_a_leaf_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 texts for a tree of 3 prompts"):
+    with pytest.raises(ValueError, match="2 texts for a plan of 3 prompts"):
         dendrogram(planned(grown(3)), ["a", "b"])

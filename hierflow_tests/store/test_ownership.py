@@ -98,7 +98,7 @@ def test_a_file_where_the_sets_folder_should_be_is_the_users_fault(tmp_path: Pat
 def test_a_folder_in_another_format_is_refused_before_anything_is_read(place: str, tmp_path: Path) -> None:
     store = SetStore(place, "demo", document(tmp_path / "docs"))
     store.claim()
-    write_json(store.files, "set.json", {**read_json(store.files, "set.json"), "format": 2})
+    write_json(store.files, "set.json", {**read_json(store.files, "set.json"), "format": 1})
     for refuse in (store.check_owner, store.claim):
-        with pytest.raises(InputError, match="in format 2, and this hierflow reads 1; use the"):
+        with pytest.raises(InputError, match="in format 1, and this hierflow reads 2; use the"):
             refuse()

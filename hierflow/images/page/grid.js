@@ -15,8 +15,9 @@ function valueOf(place, index) {
   return options ? options[values[index]] : values[index];
 }
 
+/** The place of one of our own columns; an axis may bear the same name. */
 function columnOf(label) {
-  return data.columns.findIndex((column) => column[0] === label);
+  return data.columns.findIndex(([name], place) => name === label && place >= data.searched);
 }
 
 function wordsOf(entry) {

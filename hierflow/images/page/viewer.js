@@ -56,16 +56,14 @@ function stretches(entry) {
     item.append(button);
     return item;
   }));
-  return path.map((segment) => map.node[segment] + "@" + branches.first[segment] + "-" + map.last[segment]).join("/");
 }
 
 function shadeOf(size) {
   return "t" + (map.levels.filter((least) => size >= least).length - 1);
 }
 
-function tableOf(entry, path) {
+function tableOf(entry) {
   const pairs = data.columns.map(([label], place) => [label, valueOf(place, entry.index)]);
-  if (path) pairs.push(["Node path", path]);
   if (entry.card.href) pairs.push(["File", decodeURIComponent(entry.card.getAttribute("href"))]);
   return pairs.filter(([label, value]) => value !== "" && label !== "Why").map(([label, value]) => {
     const row = document.createElement("tr");
@@ -82,7 +80,8 @@ function show(entry) {
   const status = valueOf(columnOf("status"), entry.index), why = valueOf(columnOf("Why"), entry.index);
   find(".why").textContent = status === "outdated" ? "Outdated. " + why : "";
   find(".made").hidden = !map;
-  find(".facts-table tbody").replaceChildren(...tableOf(entry, map && stretches(entry)));
+  if (map) stretches(entry);
+  find(".facts-table tbody").replaceChildren(...tableOf(entry));
   // Not `disabled`: a button that has the focus would swallow the arrow keys.
   find("#previous").ariaDisabled = String(shown[0] === entry);
   find("#next").ariaDisabled = String(shown.at(-1) === entry);
