@@ -61,20 +61,32 @@ def _refused(error: HierflowError, as_json: bool, code: int) -> int:
     return code
 
 
+_rebuild = click.option(
+    "--rebuild",
+    is_flag=False,
+    flag_value="all",
+    default="",
+    metavar="[PARTITION]",
+    help="Found the tree anew, or cluster one partition anew, instead of grafting on what has run.",
+)
+
+
 @_command
-def plan(spec: Path, as_json: bool) -> int:
+@_rebuild
+def plan(spec: Path, as_json: bool, rebuild: str) -> int:
     """Show what a run would do and cost, without touching the denoiser."""
     from hierflow.reporting import describe_plan
     from hierflow.stages.outlook import look_ahead
 
     stage = _stage(spec)
-    outlook = look_ahead(stage)
+    outlook = look_ahead(stage, rebuild)
     _print(outlook.as_json(), describe_plan(outlook), as_json)
     return DONE
 
 
 @_command
-def run(spec: Path, as_json: bool) -> int:
+@_rebuild
+def run(spec: Path, as_json: bool, rebuild: str) -> int:
     """Make what is missing, through real Dagster runs in this process; a second run redoes nothing."""
     from hierflow.launch import launch
     from hierflow.prompts import load_prompts
@@ -85,12 +97,27 @@ def run(spec: Path, as_json: bool) -> int:
     stage = _stage(spec)
     for warning in advice(stage, load_prompts(stage.spec.prompts, stage.base)):
         _say(f"warning: {warning}")
-    done = launch(stage.spec, spec.resolve(), to_stderr, _say)
+    if rebuild:
+        _announce(stage, rebuild)
+    done = launch(stage.spec, spec.resolve(), to_stderr, _say, rebuild)
     summary = summarise(stage, done)
     for problem in done.problems if as_json else ():  # the text on stdout has them already
         _say(f"failed: {problem}")
     _print(summary, describe_run(summary, done.problems), as_json)
     return FAILED if done.problems or not summary["complete"] else DONE
+
+
+def _announce(stage: Any, rebuild: str) -> None:
+    """Say what a rebuild will replace before it is done."""
+    from hierflow.stages.outlook import look_ahead
+
+    outlook = look_ahead(stage, rebuild)
+    if outlook.edit is not None:
+        what = "the whole set" if rebuild == "all" else f"partition {rebuild}"
+        _say(
+            f"rebuilding {what}: {outlook.edit.changed:,} images of the prompts that stay will be other ones; "
+            f"{outlook.evaluations:,} evaluations"
+        )
 
 
 @_command

@@ -64,7 +64,9 @@ class Launch:
     interrupted: bool = False
 
 
-def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callable[[str], object]) -> Launch:
+def launch(
+    spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callable[[str], object], rebuild: str = ""
+) -> Launch:
     """Execute real Dagster runs of the set's jobs, one after the other.
 
     A partition that fails does not keep the others, nor manifest and audit, from being made.
@@ -74,6 +76,7 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
         document: the file that describes it.
         report: how progress is shown.
         say: where sentences for the user go.
+        rebuild: as in :func:`hierflow.stages.planning.make_plan`.
 
     Raises:
         InputError: the store, or Dagster's records, have no place; nothing has been run.
@@ -86,7 +89,8 @@ def launch(spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callab
     stage.store.claim()  # whether its folder can really be made, only making it tells
     with _instance(home) as instance, progress_through(report):
         runner = _Runner(served, definitions_of(served), instance, done)
-        planned = runner.execute(served.names.plan_job, {})
+        tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
+        planned = runner.execute(served.names.plan_job, {}, ops=tree)
         if served.names.op("embedding_tree") in planned and not done.interrupted:
             _run_what_is_missing(runner, stage, say)
     done.seconds = time.monotonic() - began
@@ -177,13 +181,15 @@ class _Runner:
     instance: dg.DagsterInstance
     done: Launch
 
-    def execute(self, job: str, tags: Mapping[str, str], partition: str | None = None) -> set[str]:
+    def execute(
+        self, job: str, tags: Mapping[str, str], partition: str | None = None, ops: Mapping[str, Any] | None = None
+    ) -> set[str]:
         """Run a job; returns the steps that succeeded. What failed is noted in the launch."""
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
             raise_on_error=False,
-            run_config=_QUIET,
+            run_config={**_QUIET, "ops": dict(ops or {})},
             tags={
                 SET_TAG: self.served.spec.name,
                 INVOCATION_TAG: self.done.invocation,

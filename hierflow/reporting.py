@@ -28,6 +28,7 @@ def describe_plan(outlook: Outlook) -> str:
         ("saved", f"{plan.saved:.1%}"),
         ("partitions", f"{len(sizes)} of {sizes[0]} to {sizes[-1]} prompts; {len(outlook.to_run)} to run"),
         ("to execute", f"{outlook.evaluations:,} evaluations, after what is stored"),
+        *_edited(outlook),
         *_times(outlook),
     ]
     return _table(outlook.name, rows) + "".join(f"\nwarning: {warning}" for warning in outlook.warnings)
@@ -159,6 +160,22 @@ def _prompts(outlook: Outlook) -> str:
     images = outlook.plan.images_per_prompt
     each = f", {images} images each" if images > 1 else ""
     return f"{total:,}" + (f" ({distinct:,} different)" if distinct != total else "") + each
+
+
+def _edited(outlook: Outlook) -> list[tuple[str, str]]:
+    """What has changed since the current plan, and what it costs with the tree kept and with a new one."""
+    edit, comparison = outlook.edit, outlook.comparison
+    if edit is None:
+        return []
+    kind = "on the pinned tree" if edit.is_pinned else "with a tree founded anew"
+    prices = f"{edit.new:,} new, {edit.removed:,} removed: {outlook.evaluations:,} evaluations {kind}"
+    rows = [("edited", prices + (f"; {edit.rebuild:,} to rebuild" if edit.is_pinned else ""))]
+    if edit.is_pinned:
+        rows.append(("tree", f"regret {comparison.regret:.1%}, drift {comparison.drift:.1%}"))
+        rows.append(("rebuilding", f"would change {edit.rebuild_changed:,} images of the prompts that stay"))
+    if edit.changed:
+        rows.append(("changes", f"{edit.changed:,} images of the prompts that stay"))
+    return rows
 
 
 def _times(outlook: Outlook) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from hierflow.images import ImageRow, build_manifest, contact_sheet, decode_png
 from hierflow.images.dendrogram import dendrogram
 from hierflow.prompts import PromptSet
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
+from hierflow.stages.comparison import Comparison
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.store.plans import CompiledPlan
@@ -96,7 +97,7 @@ def link(stage: Stage, path: str) -> Any:
     return dg.MetadataValue.path(stage.store.files.url(path))
 
 
-def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Metadata:
+def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comparison: Comparison) -> Metadata:
     """Of embedding_tree: what the plan costs and saves, and how tau cuts the tree."""
     document = compiled.document
     partitions = [
@@ -108,7 +109,11 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> M
         "saved": document.saved,
         "evaluations_planned": document.planned,
         "evaluations_standard": document.standard,
+        "regret": comparison.regret,
+        "drift": comparison.drift,
         "prompts": compiled.plan.leaves,
+        "grafts": int(compiled.planted.generations.max()),
+        "retired": len(document.retired),
         "partitions": len(document.partitions),
         "partition_sizes": table(partitions),
         "evaluations_by_step": [int(size) * document.images_per_prompt for size in compiled.plan.frontier_sizes],

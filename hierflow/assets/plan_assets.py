@@ -4,8 +4,8 @@ What the ops do is imported as they run: a code location that only lists its ass
 """
 
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,6 +13,10 @@ from hierflow.assets.events import materialization
 from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import bytes_digest, digest
+from hierflow.spec import SharingSpec
+
+if TYPE_CHECKING:
+    from hierflow.stages.comparison import Comparison
 
 
 def prompt_source(served: ServedSet) -> dg.AssetsDefinition:
@@ -47,9 +51,24 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     return [_prompt_set(served), _prompt_embeddings(served), _embedding_tree(served), _shared_latents(served)]
 
 
-def _asset(served: ServedSet, asset: str) -> Any:
+class TreeConfig(dg.Config):
+    """What a run may ask of embedding_tree.
+
+    Attributes:
+        rebuild: `all` to found the tree anew, or the key of a partition to cluster anew; empty to keep what has run.
+    """
+
+    rebuild: str = ""
+
+
+def _asset(served: ServedSet, asset: str, checks: Sequence[str] = ()) -> Any:
     """Decorates the op that makes one asset."""
-    return dg.multi_asset(name=served.names.op(asset), specs=[served.specs[asset]], retry_policy=served.retry_policy)
+    return dg.multi_asset(
+        name=served.names.op(asset),
+        specs=[served.specs[asset]],
+        check_specs=[dg.AssetCheckSpec(check, asset=served.key(asset)) for check in checks],
+        retry_policy=served.retry_policy,
+    )
 
 
 def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
@@ -101,15 +120,18 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
-    @_asset(served, "embedding_tree")
-    def embedding_tree(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    @_asset(served, "embedding_tree", checks=("regret", "drift"))
+    def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
         from hierflow.assets.displays import tree_metadata
+        from hierflow.stages.comparison import compare_to_fresh
         from hierflow.stages.embeddings import embed
         from hierflow.stages.planning import adopt, make_plan
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
-            compiled = make_plan(stage, prompts, embed(stage, prompts))
+            embeddings = embed(stage, prompts)
+            compiled = make_plan(stage, prompts, embeddings, config.rebuild)
+            comparison = compare_to_fresh(stage, compiled, embeddings)
             # Keys first: a sensor that sees the plan finds its partitions. And the tag, for the steps that follow.
             context.instance.add_dynamic_partitions(served.names.partitions, compiled.document.keys)
             keep_plan(context, compiled)
@@ -118,11 +140,27 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
             metadata = {"prompts": len(compiled.texts_of(partition.key)), "subtrees": len(partition.subtrees)}
             event = materialization(served.key("denoising_plan"), partition.key, partition.slice, metadata)
             context.log_event(event)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(compiled.document.id), metadata=tree_metadata(stage, compiled, prompts)
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(compiled.document.id),
+            metadata=tree_metadata(stage, compiled, prompts, comparison),
         )
+        yield from _tree_checks(stage.spec.sharing, comparison)
 
     return embedding_tree
+
+
+def _tree_checks(sharing: SharingSpec, comparison: "Comparison") -> Iterator[dg.AssetCheckResult]:
+    """Warnings that a pinned tree has grown too far from the one that would be founded today."""
+    for name, value, limit in (
+        ("regret", comparison.regret, sharing.max_regret),
+        ("drift", comparison.drift, sharing.max_drift),
+    ):
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=bool(value <= limit),
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={name: float(value), "limit": float(limit)},
+        )
 
 
 def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:

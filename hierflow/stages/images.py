@@ -88,6 +88,18 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     return record
 
 
+def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[int]:
+    """The prompts (leaves) that lack an image, by the records and a listing of the files; nothing is read."""
+    earlier, sizes = _earlier_images(stage, compiled), stage.store.files.sizes("images")
+    missing = dict[int, None]()
+    for key in compiled.document.keys:
+        for image in _wanted(compiled, prompts, key):
+            found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
+            if found is None or not found.is_whole(sizes):
+                missing[image.leaf] = None
+    return list(missing)
+
+
 def _wanted(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[WantedImage]:
     for text in compiled.texts_of(key):
         leaf = compiled.leaf_of[text]

@@ -11,11 +11,33 @@ from hierflow.plan.cost import Estimate, estimate
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.advice import advice
 from hierflow.stages.auditing import measured_pace
+from hierflow.stages.comparison import Comparison, compare_to_fresh, images_changed
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
-from hierflow.stages.planning import make_plan
+from hierflow.stages.images import missing_leaves
+from hierflow.stages.planning import fresh_plan, make_plan
 from hierflow.stages.todo import todo
 from hierflow.store.plans import CompiledPlan, PlanDocument
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What has become of the prompts since the plan that is current, and both prices of it.
+
+    Attributes:
+        new, removed: distinct prompts.
+        changed: images of the others that the run would replace by other ones.
+        rebuild: evaluations of founding the tree anew, after what is stored.
+        rebuild_changed: images of the others that this would replace.
+        is_pinned: whether the run keeps the tree.
+    """
+
+    new: int
+    removed: int
+    changed: int
+    rebuild: int
+    rebuild_changed: int
+    is_pinned: bool
 
 
 @dataclass(frozen=True)
@@ -28,7 +50,9 @@ class Outlook:
         plan: the plan a run would adopt.
         sizes: distinct prompts a partition, by key.
         to_run: the partitions it would run.
-        evaluations: denoiser evaluations it would make, after what is stored.
+        evaluations: denoiser evaluations it would make, after what is stored; replays included.
+        comparison: the plan beside that of a fresh tree.
+        edit: what has changed since the current plan; None before the first run.
         estimate: time, at the pace earlier runs measured; None before the first run.
         warnings: what a user should know about prompts and model.
     """
@@ -39,12 +63,14 @@ class Outlook:
     sizes: dict[str, int]
     to_run: list[str]
     evaluations: int
+    comparison: Comparison
+    edit: Edit | None
     estimate: Estimate | None
     warnings: list[str]
 
     def as_json(self) -> dict[str, Any]:
         """For `hierflow plan --json`."""
-        guess = self.estimate
+        guess, edit = self.estimate, self.edit
         return {
             "name": self.name,
             "prompts": len(self.prompts),
@@ -54,8 +80,14 @@ class Outlook:
                 "standard": self.plan.standard,
                 "planned": self.plan.planned,
                 "to_execute": self.evaluations,
+                "to_rebuild": edit.rebuild if edit else None,
             },
             "saved": self.plan.saved,
+            **self.comparison.as_json(),
+            "prompts_new": edit.new if edit else None,
+            "prompts_removed": edit.removed if edit else None,
+            "images_changed": edit.changed if edit else None,
+            "images_changed_by_rebuild": edit.rebuild_changed if edit else None,
             "partitions": {"total": len(self.sizes), "to_run": len(self.to_run), "sizes": self.sizes},
             "seconds": round(guess.seconds, 1) if guess else None,
             "startup_share": round(guess.startup_share, 4) if guess else None,
@@ -64,13 +96,23 @@ class Outlook:
         }
 
 
-def look_ahead(stage: Stage) -> Outlook:
-    """Plan without adopting the plan. Prompts that are new to the store are embedded; the denoiser is not touched."""
+def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
+    """Plan without adopting the plan. Prompts that are new to the store are embedded; the denoiser is not touched.
+
+    Args:
+        stage: the set.
+        rebuild: as in :func:`hierflow.stages.planning.make_plan`.
+
+    Raises:
+        InputError: `rebuild` is no partition.
+    """
     prompts = load_prompts(stage.spec.prompts, stage.base)
     stage.store.claim()
-    compiled = make_plan(stage, prompts, embed(stage, prompts))
+    before, embeddings = stage.store.plans.current(), embed(stage, prompts)
+    compiled = make_plan(stage, prompts, embeddings, rebuild)
     keys = todo(stage.store, compiled)
-    evaluations = _evaluations(stage, compiled, keys)
+    evaluations = _evaluations(stage, compiled, prompts)
+    fresh = fresh_plan(stage, prompts, embeddings) if before else None
     pace = measured_pace(stage.store.ledger.entries(), stage.pace)
     sizes = {key: len(compiled.texts_of(key)) for key in compiled.document.keys}
     return Outlook(
@@ -80,16 +122,30 @@ def look_ahead(stage: Stage) -> Outlook:
         sizes=sizes,
         to_run=keys,
         evaluations=evaluations,
+        comparison=compare_to_fresh(stage, compiled, embeddings),
+        edit=_edit(stage, prompts, before, compiled, fresh) if before and fresh else None,
         estimate=estimate(pace, compiled.document.planned, len(prompts), len(sizes)) if pace else None,
         warnings=advice(stage, prompts),
     )
 
 
-def _evaluations(stage: Stage, compiled: CompiledPlan, keys: list[str]) -> int:
-    """What the partitions `keys` lack, by what is stored under which id; no state is opened."""
-    owned = {compiled.document.keys.index(key) for key in keys}
-    segments = [int(compiled.plan.segment_of_node[leaf]) for leaf in compiled.leaf_of.values()]
-    terminals = [segment for segment in segments if compiled.segment_owner[segment] in owned]
+def _edit(
+    stage: Stage, prompts: PromptSet, before: CompiledPlan, compiled: CompiledPlan, fresh: CompiledPlan
+) -> Edit:
+    old, new = before.leaf_of.keys(), compiled.leaf_of.keys()
+    return Edit(
+        new=len(new - old),
+        removed=len(old - new),
+        changed=images_changed(before, compiled),
+        rebuild=_evaluations(stage, fresh, prompts),
+        rebuild_changed=images_changed(before, fresh),
+        is_pinned=compiled.document.tree == before.document.tree or compiled.planted.growth is not None,
+    )
+
+
+def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
+    """What the images that are missing take, by which states are stored; no state is opened."""
+    terminals = [int(compiled.plan.segment_of_node[leaf]) for leaf in missing_leaves(stage, compiled, prompts)]
     present = SamplerState(None, {}, {})  # type: ignore[arg-type]  # stands for any stored state
     stretches = plan_work(
         compiled,

@@ -162,7 +162,7 @@ class _Grafting:
                 self.inner.append((float(tree.heights[node - tree.leaves]), node, left, right))
             for height, root in sorted(at_host.get(node, [])):
                 self._put_above(node, height, root)
-        for height, root in at_host.get(-1, []):
+        for height, root in sorted(at_host.get(-1, [])):
             self._put_above(tree.root, height, root, label=None)
         return self._numbered()
 

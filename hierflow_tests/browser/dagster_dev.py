@@ -70,8 +70,8 @@ class DagsterDev:
         )["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in reversed(found)]
 
-    def process_of(self, run: str) -> int | None:
-        """The process that executes a run, as soon as the run has told."""
+    def process_of(self, run: str) -> int:
+        """The process that executes a run; a KeyError before the run has told."""
         found = self.ask(
             "query($r: ID!){logsForRun(runId: $r){... on EventConnection{events{... on EngineEvent{"
             "metadataEntries{label ... on TextMetadataEntry{text}}}}}}}",
@@ -81,7 +81,7 @@ class DagsterDev:
             for entry in event.get("metadataEntries", ()):
                 if entry["label"] == "pid":
                     return int(entry["text"])
-        return None
+        raise KeyError(run)
 
     def asset(self, *key: str) -> dict[str, Any]:
         """Of an asset: its latest materialisation, how many partitions have one, and what its checks say."""
@@ -126,7 +126,7 @@ def dagster_dev(home: Path, documents: Path) -> Iterator[DagsterDev]:
         _end(process)
 
 
-def wait(told: Callable[[], _T], what: str, seconds: float = 300) -> _T:
+def wait(told: Callable[[], _T | None], what: str, seconds: float = 300) -> _T:
     """What `told` returns as soon as that is true; a failed test if it does not become so in time."""
     end = time.monotonic() + seconds
     while not (answer := told()):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hierflow.assets.continuation import ATTEMPTS
 from hierflow.assets.names import INVOCATION_TAG, SetNames
 from hierflow.document import load_document
 from hierflow.stages.context import Stage
@@ -63,6 +64,11 @@ class MadeSet:
         """The partitions launched for a request, sorted; one that was launched twice is named twice."""
         return sorted(run["tags"]["dagster/partition"] for run in self.runs_of(request, NAMES.subtree_job))
 
+    def started(self, request: str) -> dict[str, Any] | None:
+        """A run of a partition that is at work for a request."""
+        runs = self.runs_of(request, NAMES.subtree_job)
+        return next((run for run in runs if run["status"] == "STARTED"), None)
+
     def launch(self) -> str:
         """Launch the set's job and wait for that one run; returns its id."""
         request = self.dagster.launch(NAMES.plan_job)
@@ -71,10 +77,12 @@ class MadeSet:
 
     def wait_for_the_end(self, request: str) -> None:
         """Wait until the sensor has seen a request through."""
-        wait(
-            lambda: any(run["status"] == "SUCCESS" for run in self.runs_of(request, NAMES.finish_job)),
-            f"the sensor to finish request {request}",
-        )
+        wait(lambda: self._is_finished(request), f"the sensor to finish request {request}")
+
+    def _is_finished(self, request: str) -> bool:
+        statuses = [run["status"] for run in self.runs_of(request, NAMES.finish_job)]
+        assert statuses.count("FAILURE") < ATTEMPTS, "the sensor has given up"
+        return "SUCCESS" in statuses
 
     def _has_succeeded(self, request: str) -> bool:
         (status,) = [run["status"] for run in self.dagster.runs() if run["runId"] == request]

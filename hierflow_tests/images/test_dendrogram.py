@@ -26,6 +26,18 @@ from hierflow.tree.planted import PlantedTree
 from hierflow_tests.plan.trees import TAUS, grown, trees
 
 FONT = Font(8)
+ODD = [
+    "$x^2$ costs $5_000 and $",
+    r"\frac{1}{ \alpha $\notacommand$ {",
+    "a_b^c % # & ~ {} <script>alert('x')</script>",
+    "猫🐈 auf dem 屋根, 👩‍👩‍👧‍👦 🏳️‍🌈",
+    "صورة لقطة على العشب",
+    "חתול על הדשא",
+    "e\u0301\u0302\u0303 Z̸a̷l̶g̵o̴ \u202eoverride\u202c \ufeff\u200b\u00ad",
+    "tab\there \ud7ff \U0010ffff",
+    "word " * 400,
+    "猫" * 2000,
+]
 SAMPLING = SamplingIdentity("net", {}, 4.0, 64, 64, "float32", 0, "per_root", None)
 
 
@@ -238,39 +250,29 @@ def test_labels_are_cut_to_the_pixels_they_have() -> None:
         assert 80 < FONT.width(cut) <= 100
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "$x^2$ costs $5_000 and $",
-        r"\frac{1}{ \alpha $\notacommand$ {",
-        "a_b^c % # & ~ {} <script>alert('x')</script>",
-        "猫🐈 auf dem 屋根, 👩‍👩‍👧‍👦 🏳️‍🌈",
-        "صورة لقطة على العشب",
-        "חתול על הדשא",
-        "e\u0301\u0302\u0303 Z̸a̷l̶g̵o̴ \u202eoverride\u202c \ufeff\u200b\u00ad",
-        "tab\there \ud7ff \U0010ffff",
-        "word " * 400,
-        "猫" * 2000,
-    ],
-)
-def test_prompts_of_any_script_are_drawn_as_they_are_and_without_a_warning(text: str) -> None:
+def test_prompts_of_any_script_are_drawn_as_they_are_and_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for count in (3, 60):
-            assert dendrogram(planned(grown(count)), [f"{text}{leaf}" for leaf in range(count)])
+        for repeats in (1, 6):  # labelled one by one, and in groups
+            texts = [f"{text} {number}" for text in ODD for number in range(repeats)]
+            assert dendrogram(planned(grown(len(texts))), texts)
+    assert "$x^2$ costs $5_000 and $" in written(planned(grown(len(ODD))), ODD)
+
+
+def test_what_the_font_does_not_have_becomes_a_box() -> None:
     assert FONT.drawable("a $x_1^2$ \\frac") == "a $x_1^2$ \\frac"
     assert FONT.drawable("猫🐈 cat") == "□ cat"
 
 
 def test_the_same_plan_gives_the_same_bytes_in_any_thread() -> None:
-    compiled, made = planned(grown(60)), []
-    first = dendrogram(compiled, numbered(60))
-    threads = [threading.Thread(target=lambda: made.append(dendrogram(compiled, numbered(60)))) for _ in range(4)]
+    compiled, made = planned(grown(30)), []
+    first = dendrogram(compiled, numbered(30))
+    threads = [threading.Thread(target=lambda: made.append(dendrogram(compiled, numbered(30)))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert made == [first] * 4
+    assert made == [first] * 3
 
 
 def test_a_picture_leaves_pyplot_alone() -> None:
@@ -281,10 +283,11 @@ def test_a_picture_leaves_pyplot_alone() -> None:
 
 
 def test_a_small_limit_costs_detail_first_and_is_refused_in_the_end() -> None:
-    compiled = planned(grown(40))
-    assert len(dendrogram(compiled, numbered(40), limit_bytes=20_000)) <= 20_000
-    with pytest.raises(ValueError, match="40 prompts does not fit into 500 bytes"):
-        dendrogram(compiled, numbered(40), limit_bytes=500)
+    compiled, texts = planned(grown(12)), numbered(12)
+    assert len(dendrogram(compiled, texts)) > 18_000
+    assert len(dendrogram(compiled, texts, limit_bytes=15_000)) <= 15_000
+    with pytest.raises(ValueError, match="12 prompts does not fit into 500 bytes"):
+        dendrogram(compiled, texts, limit_bytes=500)
 
 
 def test_texts_that_are_not_one_a_leaf_are_refused() -> None:

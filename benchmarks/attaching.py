@@ -1,0 +1,82 @@
+"""Other rules for where new prompts join a tree that has run, to compare hierflow's own with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.plan import grafting
+from hierflow.plan.mismatch import directions
+from hierflow.plan.schedule import phi
+from hierflow.plan.segments import Plan
+from hierflow.tree import EmbeddingTree
+
+Float = npt.NDArray[np.float64]
+
+RULES = ("hierflow", "members", "joint_height")
+"""`members`: a cluster's mismatch is the mean of its prompts', not that of their mean. `joint_height`: a cluster
+shares a step where the ward height of it and the node together is at most phi, as if clustered together."""
+
+
+@contextmanager
+def attached_by(rule: str) -> Iterator[None]:
+    """Have grafts placed by one of :data:`RULES`."""
+    if rule == "members":
+        with patch.object(grafting, "_node_directions", _mean_units):
+            yield
+    elif rule == "joint_height":
+        with (
+            patch.object(grafting, "_node_directions", _Cluster),
+            patch.object(grafting, "_places", _places_by_joint_height),
+        ):
+            yield
+    else:
+        yield
+
+
+class _Cluster(NamedTuple):
+    tree: EmbeddingTree
+    vectors: Float
+
+
+def _mean_units(own: EmbeddingTree, vectors: Float) -> Float:
+    """(2n - 1, D) each cluster's mean unit vector: 1 - its product with a direction is the mean distance."""
+    members = _membership(own)
+    units: Float = members @ directions(vectors) / members.sum(axis=1, keepdims=True)
+    return units
+
+
+def _places_by_joint_height(plan: Plan, means: Float, new: _Cluster, budget: float) -> grafting._Places:
+    """Where each cluster can stay longest.
+
+    The height that the Lance-Williams recursion gives for clusters A and B is sqrt(2 ab / (a + b) E), with E the mean
+    squared distance between A and B less half of those within A and within B.
+    """
+    units, hosts = directions(new.vectors), means[: plan.tree.leaves]
+    mine, theirs = _membership(new.tree), _membership(plan.tree)
+    a, b = mine.sum(axis=1)[:, None], theirs.sum(axis=1)[None, :]
+    within_a = np.einsum("ij,ij->i", mine @ (1 - units @ units.T) ** 2, mine)[:, None] / a**2
+    within_b = np.einsum("ij,ij->i", theirs @ (1 - hosts @ hosts.T) ** 2, theirs)[None, :] / b**2
+    between = mine @ (1 - units @ hosts.T) ** 2 @ theirs.T / (a * b)
+    height = np.sqrt(np.maximum(2 * a * b / (a + b) * (between - (within_a + within_b) / 2), 0))[:, plan.nodes]
+    threshold = phi(plan.tau, plan.steps)
+    shareable = int(np.count_nonzero(threshold > 0))
+    alike = np.searchsorted(-threshold[:shareable], -height, side="right")  # steps whose phi is at least the height
+    shared = np.minimum(alike, plan.last[None, :])
+    shared = np.where(shared >= plan.first[None, :], shared, 0)
+    best = np.argmax(shared, axis=1)
+    longest = shared[np.arange(len(best)), best]
+    return grafting._Places(np.where(longest > 0, best, -1), longest)
+
+
+def _membership(tree: EmbeddingTree) -> Float:
+    """(2N - 1, N) which leaves each node holds."""
+    rows = np.concatenate([np.eye(tree.leaves), np.zeros((len(tree.merges), tree.leaves))])
+    for merge, children in enumerate(tree.merges):
+        rows[tree.leaves + merge] = rows[children].sum(axis=0)
+    return rows

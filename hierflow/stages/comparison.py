@@ -1,0 +1,71 @@
+"""A pinned tree beside the one that would be founded today: what keeping it costs, and how far it has drifted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hierflow.plan.mismatch import founding_directions, mean_mismatch
+from hierflow.stages.context import Stage
+from hierflow.stages.embeddings import Embeddings
+from hierflow.stages.growing import vectors_of
+from hierflow.store.plans import CompiledPlan
+from hierflow.tree import EmbeddingTree
+from hierflow.tree.planted import PlantedTree
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Evaluations are those of one image a prompt; mismatches as :mod:`hierflow.plan.mismatch` has them.
+
+    Attributes:
+        planned, fresh_planned: evaluations of the plan, and of a fresh tree's.
+        mismatch, fresh_mismatch: of an average live prompt.
+    """
+
+    planned: int
+    fresh_planned: int
+    mismatch: float
+    fresh_mismatch: float
+
+    @property
+    def regret(self) -> float:
+        """planned / fresh_planned - 1: what keeping the tree costs each time the set is made from noise."""
+        return self.planned / self.fresh_planned - 1.0
+
+    @property
+    def drift(self) -> float:
+        """mismatch / fresh_mismatch - 1: how much farther prompts are from what they share."""
+        return self.mismatch / self.fresh_mismatch - 1.0 if self.fresh_mismatch else 0.0
+
+    def as_json(self) -> Mapping[str, float]:
+        """For `--json`."""
+        return {"regret": self.regret, "drift": self.drift}
+
+
+def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> Comparison:
+    """Compare a plan with the one a fresh tree over the same prompts would give; nothing is denoised."""
+    plan, planted = compiled.plan, compiled.planted
+    vectors = vectors_of(stage, planted)
+    mismatch = mean_mismatch(plan, vectors, founding_directions(planted, vectors))
+    if planted.texts == embeddings.hashes:  # it is the fresh tree
+        return Comparison(plan.evaluations, plan.evaluations, mismatch, mismatch)
+    tree = EmbeddingTree.from_embeddings(embeddings.vectors, planted.tree.linkage)
+    fresh, fresh_plan = PlantedTree(tree, embeddings.hashes, planted.encoder), tree.plan(plan.tau, plan.steps)
+    means = founding_directions(fresh, embeddings.vectors)
+    return Comparison(
+        plan.evaluations,
+        fresh_plan.evaluations,
+        mismatch,
+        mean_mismatch(fresh_plan, embeddings.vectors, means),
+    )
+
+
+def images_changed(before: CompiledPlan, after: CompiledPlan) -> int:
+    """How many images of prompts that both plans have would be other images under `after`."""
+    kept = before.leaf_of.keys() & after.leaf_of.keys()
+    return sum(
+        old.final(before.leaf_of[text]) != new.final(after.leaf_of[text])
+        for text in kept
+        for old, new in zip(before.ids, after.ids, strict=False)
+    )
