@@ -18,9 +18,12 @@ from hierflow.tree import EmbeddingTree
 
 Float = npt.NDArray[np.float64]
 
-RULES = ("hierflow", "members", "joint_height")
-"""`members`: a cluster's mismatch is the mean of its prompts', not that of their mean. `joint_height`: a cluster
+RULES = ("hierflow", "own_height", "members", "joint_height")
+"""`own_height`: as hierflow, but a cluster shares only steps whose phi is at least its own height. `members`: as
+hierflow, but a cluster's mismatch is the mean of its prompts', not that of their mean. `joint_height`: a cluster
 shares a step where the ward height of it and the node together is at most phi, as if clustered together."""
+
+_places = grafting._places
 
 
 @contextmanager
@@ -35,6 +38,12 @@ def attached_by(rule: str) -> Iterator[None]:
             patch.object(grafting, "_places", _places_by_joint_height),
         ):
             yield
+    elif rule == "own_height":
+        with (
+            patch.object(grafting, "_node_directions", _Cluster),
+            patch.object(grafting, "_places", _places_below_own_height),
+        ):
+            yield
     else:
         yield
 
@@ -42,6 +51,19 @@ def attached_by(rule: str) -> Iterator[None]:
 class _Cluster(NamedTuple):
     tree: EmbeddingTree
     vectors: Float
+
+
+def _places_below_own_height(plan: Plan, means: Float, new: _Cluster, budget: float) -> grafting._Places:
+    """hierflow's places, each cut off where the cluster itself would divide."""
+    sums = _membership(new.tree) @ new.vectors
+    host, shared = _places(plan, means, directions(sums), budget)
+    threshold = phi(plan.tau, plan.steps)
+    together = np.searchsorted(-threshold[threshold > 0], -new.tree.node_heights, side="right")
+    shared = np.minimum(shared, together)
+    for cluster in np.flatnonzero(shared):
+        while plan.first[host[cluster]] > shared[cluster]:
+            host[cluster] = plan.parent[host[cluster]]
+    return grafting._Places(np.where(shared > 0, host, -1), shared)
 
 
 def _mean_units(own: EmbeddingTree, vectors: Float) -> Float:
@@ -52,26 +74,32 @@ def _mean_units(own: EmbeddingTree, vectors: Float) -> Float:
 
 
 def _places_by_joint_height(plan: Plan, means: Float, new: _Cluster, budget: float) -> grafting._Places:
-    """Where each cluster can stay longest.
-
-    The height that the Lance-Williams recursion gives for clusters A and B is sqrt(2 ab / (a + b) E), with E the mean
-    squared distance between A and B less half of those within A and within B.
-    """
-    units, hosts = directions(new.vectors), means[: plan.tree.leaves]
-    mine, theirs = _membership(new.tree), _membership(plan.tree)
-    a, b = mine.sum(axis=1)[:, None], theirs.sum(axis=1)[None, :]
-    within_a = np.einsum("ij,ij->i", mine @ (1 - units @ units.T) ** 2, mine)[:, None] / a**2
-    within_b = np.einsum("ij,ij->i", theirs @ (1 - hosts @ hosts.T) ** 2, theirs)[None, :] / b**2
-    between = mine @ (1 - units @ hosts.T) ** 2 @ theirs.T / (a * b)
-    height = np.sqrt(np.maximum(2 * a * b / (a + b) * (between - (within_a + within_b) / 2), 0))[:, plan.nodes]
+    """Where each cluster can stay longest."""
+    height = joint_heights(new.tree, directions(new.vectors), plan.tree, means[: plan.tree.leaves])[:, plan.nodes]
     threshold = phi(plan.tau, plan.steps)
-    shareable = int(np.count_nonzero(threshold > 0))
-    alike = np.searchsorted(-threshold[:shareable], -height, side="right")  # steps whose phi is at least the height
+    alike = np.searchsorted(
+        -threshold[threshold > 0], -height, side="right"
+    )  # steps whose phi is at least the height
     shared = np.minimum(alike, plan.last[None, :])
     shared = np.where(shared >= plan.first[None, :], shared, 0)
     best = np.argmax(shared, axis=1)
     longest = shared[np.arange(len(best)), best]
     return grafting._Places(np.where(longest > 0, best, -1), longest)
+
+
+def joint_heights(new: EmbeddingTree, new_units: Float, hosts: EmbeddingTree, host_units: Float) -> Float:
+    """(2n - 1, 2N - 1) the ward height at which each node of one tree would merge with each of another.
+
+    The Lance-Williams recursion comes to sqrt(2 ab / (a + b) E) for clusters of a and b prompts, E being the mean
+    squared distance between them less half of those within each.
+    """
+    mine, theirs = _membership(new), _membership(hosts)
+    a, b = mine.sum(axis=1)[:, None], theirs.sum(axis=1)[None, :]
+    within_a = np.einsum("ij,ij->i", mine @ (1 - new_units @ new_units.T) ** 2, mine)[:, None] / a**2
+    within_b = np.einsum("ij,ij->i", theirs @ (1 - host_units @ host_units.T) ** 2, theirs)[None, :] / b**2
+    between = mine @ (1 - new_units @ host_units.T) ** 2 @ theirs.T / (a * b)
+    heights: Float = np.sqrt(np.maximum(2 * a * b / (a + b) * (between - (within_a + within_b) / 2), 0))
+    return heights
 
 
 def _membership(tree: EmbeddingTree) -> Float:

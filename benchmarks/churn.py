@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.nights import STEPS, Fresh, Pinned, Store, Vectors
+from benchmarks.attaching import RULES, attached_by
+from benchmarks.nights import STEPS, Fresh, Pinned, Vectors
 from benchmarks.prompt_sets import LivingSet, mini_catalogue, prompt_templates, style_variations
 from hierflow.hashing import text_hash
 from hierflow.tree import EmbeddingTree
@@ -81,16 +82,15 @@ def _count(share: float, prompts: Sequence[str]) -> int:
 def price(living: Embedded, tau: float, tolerance: float, share: float, draws: int) -> dict[str, float]:
     """The mean evaluations of one night in which `share` of the prompts is replaced by ones drawn alike."""
     founding, count = Fresh(living.founding, living.vectors), _count(share, living.founding)
+    first_night = founding.store(tau)
     found: list[dict[str, float]] = []
     for seed in range(draws):
         rng = np.random.default_rng(seed)
         new = rng.choice(living.newcomers["alike"], size=count, replace=False).tolist()
         stay = rng.permutation(living.founding)[count:].tolist()
-        pinned = Pinned(founding, tau, tolerance)
-        work = pinned.change([*stay, *new], living.vectors)
-        fresh, cache = Fresh([*stay, *new], living.vectors), Store()
-        cache.run(founding.planted, founding.plan(tau))
-        cached = cache.run(fresh.planted, fresh.plan(tau)).executed
+        work = Pinned(founding, tau, tolerance, first_night.copy()).change([*stay, *new], living.vectors)
+        fresh = Fresh([*stay, *new], living.vectors)
+        cached = first_night.copy().run(fresh.planted, fresh.plan(tau)).executed
         found.append(
             {
                 "over": fresh.plan(tau).evaluations,
@@ -114,7 +114,11 @@ def lives(
     rng = np.random.default_rng(0)
     live, count = list(living.founding), _count(DAILY, living.founding)
     founding = Fresh(live, living.vectors)
-    trees = {(tau, tolerance): Pinned(founding, tau, tolerance) for tau in taus for tolerance in tolerances}
+    trees = {
+        (tau, tolerance): Pinned(founding, tau, tolerance, founding.store(tau))
+        for tau in taus
+        for tolerance in tolerances
+    }
     found: dict[tuple[float, float], list[Night]] = {setting: [] for setting in trees}
     for night in range(nights):
         new = living.newcomers[kind][night * count : (night + 1) * count]
@@ -200,7 +204,13 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5, help="nights that the first table averages over")
     parser.add_argument("--nights", type=int, default=NIGHTS)
     parser.add_argument("--figure", type=Path, help="where the figure goes; it shows the first set at the last tau")
+    parser.add_argument("--attach", choices=RULES, default=RULES[0], help="another rule for where grafts go")
     arguments = parser.parse_args()
+    with attached_by(arguments.attach):
+        _measure(arguments)
+
+
+def _measure(arguments: argparse.Namespace) -> None:
     sets = [prompt_templates(arguments.prompts), style_variations(arguments.prompts)] if arguments.prompts else []
     sets += [mini_catalogue(arguments.work)] if arguments.work else []
     found = [embedded(living, arguments.nights) for living in sets]

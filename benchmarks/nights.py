@@ -51,6 +51,10 @@ class Store:
     computed: set[str] = field(default_factory=set)
     stored: set[str] = field(default_factory=set)
 
+    def copy(self) -> Store:
+        """One that holds the same."""
+        return Store(set(self.computed), set(self.stored))
+
     def run(self, planted: PlantedTree, plan: Plan) -> Work:
         """Make whatever `plan` lacks."""
         conditioning = [conditioning_id(_ENCODER, planted.founders(int(node))) for node in plan.nodes]
@@ -85,6 +89,12 @@ class Fresh:
         """The tree, cut."""
         return compile_plan(self.planted.tree, tau, STEPS)
 
+    def store(self, tau: float) -> Store:
+        """What a first night leaves."""
+        store = Store()
+        store.run(self.planted, self.plan(tau))
+        return store
+
     def mismatch(self, plan: Plan) -> float:
         """The mean mismatch of `plan`."""
         return mean_mismatch(plan, self.vectors, self.means)
@@ -96,14 +106,14 @@ class Pinned:
     Args:
         founding: the tree it begins as.
         tau, tolerance: the document's `sharing`.
+        store: what its first night left.
     """
 
-    def __init__(self, founding: Fresh, tau: float, tolerance: float) -> None:
+    def __init__(self, founding: Fresh, tau: float, tolerance: float, store: Store) -> None:
         self.planted, self.vectors, self.tau = founding.planted, founding.vectors, tau
         self.plan = founding.plan(tau)
         self.budget = tolerance * founding.mismatch(self.plan)
-        self.store = Store()
-        self.store.run(self.planted, self.plan)
+        self.store = store
 
     def change(self, texts: Sequence[str], vectors: Vectors) -> Work:
         """Keep the tree for the prompts `texts`, graft what is new, and make what is missing."""

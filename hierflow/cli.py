@@ -1,4 +1,4 @@
-"""The command line: plan, run, status, audit. Results go to stdout, everything else to stderr."""
+"""The command line: plan, run, status, audit, prune. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -141,6 +141,18 @@ def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
     report = audit_of(_stage(spec), by)
     _print(report.as_json(), describe_audit(report), as_json)
     return DONE if report.account.books.balanced else FAILED
+
+
+@_command
+@click.option("--yes", is_flag=True, help="Delete it; without this nothing is written.")
+def prune(spec: Path, as_json: bool, yes: bool) -> int:
+    """Show which stored files nothing live needs, or delete them; refused while a run of the set is active."""
+    from hierflow.reporting import describe_pruning
+    from hierflow.upkeep import prune as prune_set
+
+    found = prune_set(_stage(spec), spec.resolve(), delete=yes)
+    _print(found.as_json(), describe_pruning(found), as_json)
+    return DONE
 
 
 def _stage(spec: Path) -> Any:

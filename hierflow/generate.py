@@ -21,6 +21,7 @@ from hierflow.stages.image_set import assemble
 from hierflow.stages.images import make_partition
 from hierflow.stages.latents import denoise_trunk
 from hierflow.stages.planning import adopt, make_plan
+from hierflow.stages.retention import retain
 from hierflow.stages.todo import todo
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def _generated(stage: Stage) -> Generation:
     failed = [row for row in assembled.rows if row.status != "current"]
     if failed:
         raise RunError(f"{len(failed)} images could not be made; the prompt {failed[0].prompt!r}: {failed[0].error}")
+    retain(stage, compiled)
     return Generation(
         images=[_opened(stage, row.image_path) for row in assembled.rows],
         plan=compiled.plan,

@@ -85,9 +85,9 @@ def launch(
     done = Launch(invocation=uuid.uuid4().hex)
     served = ServedSet(spec, document.parent, document)
     stage = served.stage(done.invocation, done.invocation)
-    home = _home(document)
+    home = home_of(document)
     stage.store.claim()  # whether its folder can really be made, only making it tells
-    with _instance(home) as instance, progress_through(report):
+    with instance_at(home) as instance, progress_through(report):
         runner = _Runner(served, definitions_of(served), instance, done)
         tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
         planned = runner.execute(served.names.plan_job, {}, ops=tree)
@@ -127,7 +127,7 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
     runner.execute(served.names.finish_job, tags)
 
 
-def _home(document: Path) -> Path:
+def home_of(document: Path) -> Path:
     """Where Dagster keeps its records: $DAGSTER_HOME, or `.hierflow/` beside the document; nothing is made yet."""
     given = os.environ.get("DAGSTER_HOME")
     home = Path(given).expanduser() if given else document.parent / ".hierflow"
@@ -142,7 +142,7 @@ def _home(document: Path) -> Path:
 
 
 @contextmanager
-def _instance(home: Path) -> Iterator[dg.DagsterInstance]:
+def instance_at(home: Path) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance at `home`; the environment is left as it was."""
     given = os.environ.get("DAGSTER_HOME")
     if not given:

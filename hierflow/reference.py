@@ -55,6 +55,7 @@ attributes:
   storage:
     path: s3://pictures/sets
     url: https://pictures.example.com/sets
+    keep: branch_points
   cost:
     per_gpu_hour: 2.5
     per_kwh: 0.3

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from hierflow.audit.columns import ColumnShare
     from hierflow.stages.outlook import Outlook
     from hierflow.stages.summary import AuditReport
+    from hierflow.upkeep import Pruning
 
-_WIDEST = 40
+_WIDEST, _SENTENCE = 40, 400
+_STATES = 20
+"""Partitions told of; the rest is counted."""
 
 
 def describe_plan(outlook: Outlook) -> str:
@@ -51,6 +54,7 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
         ),
         ("saved", f"{summary['saved']:.1%} of {evaluations['standard']:,} evaluations without sharing"),
         ("time", duration(summary["seconds"])),
+        ("space", _space(summary["bytes"])),
         ("gallery", str(summary["gallery"])),
         ("manifest", str(summary["manifest"])),
         ("audit", str(summary["audit"])),
@@ -61,18 +65,65 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
 def describe_status(found: dict[str, Any]) -> str:
     """`hierflow status` in words."""
     left = found["partitions"]["to_run"]
+    conditions = ", ".join(f"{count} {name}" for name, count in found["conditions"].items())
     rows = [
         ("images", f"{found['images']} of {found['prompts']} prompts" + _incomplete(found)),
+        ("partitions", conditions),
         ("to run", f"{len(left)} of {found['partitions']['total']} partitions" + _listed(left)),
         ("saved", f"{found['saved']:.1%}"),
+        ("space", f"{_space(found['bytes'])}; {volume(found['bytes_a_prompt']['all'])} a prompt"),
         ("gallery", str(found["gallery"])),
         ("manifest", str(found["manifest"])),
     ]
     if found["edited"]:
         since = f"{', '.join(found['edited'])}: `hierflow plan` shows what a run would do about it"
         rows.insert(2, ("edited", since))
-    failures = "".join(f"\n{row['status']}: {row['prompt_id']}: {row['error']}" for row in found["failed"][:20])
-    return _table(found["name"], rows) + failures
+    states = [state for state in found["states"] if state["state"] != "fresh"]
+    told = "".join(f"\n{line}" for state in states[:_STATES] for line in _state(state))
+    more = f"\nand {len(states) - _STATES} more partitions; --json has them all" if len(states) > _STATES else ""
+    failures = "".join(
+        f"\n{row['status']}: {_printable(row['prompt_id'])}: {_printable(row['error'], _SENTENCE)}"
+        for row in found["failed"][:20]
+    )
+    return _table(found["name"], rows) + told + more + failures
+
+
+def _state(state: dict[str, Any]) -> list[str]:
+    """A partition that is not fresh: what it is, of which prompts, and what makes it go on."""
+    shown = ", ".join(repr(_printable(prompt)) for prompt in state["such_as"])
+    more = f" and {state['prompts'] - len(state['such_as'])} more" if state["prompts"] > len(state["such_as"]) else ""
+    prompts = f"{shown}{more}: " if shown else ""
+    lines = [f"{state['state']}: {state['partition']}: {prompts}{_printable(state['cause'], _SENTENCE)}"]
+    return lines + ([f"  goes on with {state['goes_on']}"] if state["state"] == "waiting" else [])
+
+
+def describe_pruning(found: Pruning) -> str:
+    """`hierflow prune` in words."""
+    plain = found.as_json()
+    rows = [
+        (kind, f"{about['files']:>7,} files  {volume(about['bytes']):>9}")
+        for kind, about in plain["kinds"].items()
+        if about["files"]
+    ]
+    if found.keys:
+        rows.append(("partitions", f"{len(found.keys):>7,} keys of earlier trees" + _listed(found.keys)))
+    if not rows:
+        return f"{found.name}\n  nothing to prune"
+    rows.append(("all", f"{plain['files']:>7,} files  {volume(plain['bytes']):>9}"))
+    told = "deleted" if found.deleted else "nothing has been deleted; `hierflow prune SPEC --yes` deletes it"
+    return f"{_table(found.name, rows)}\n{told}"
+
+
+def volume(size: int) -> str:
+    """So many bytes, such as `1.2 MB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size} B"
+
+
+def _space(sizes: dict[str, int]) -> str:
+    return f"{volume(sizes['all'])}, of which {volume(sizes['states'])} states and {volume(sizes['images'])} images"
 
 
 def describe_audit(report: AuditReport) -> str:
@@ -149,10 +200,10 @@ def _by(column: str, shares: Sequence[ColumnShare], account: Audit) -> str:
     return "\n".join([f"by {_printable(column)}", *body])
 
 
-def _printable(text: str) -> str:
-    """`text` in one line of at most 40 characters that cannot steer a terminal."""
+def _printable(text: str, widest: int = _WIDEST) -> str:
+    """`text` in one line of at most `widest` characters that cannot steer a terminal."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
-    return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 3] + "..."
+    return shown if len(shown) <= widest else shown[: widest - 3] + "..."
 
 
 def _prompts(outlook: Outlook) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hierflow.errors import InputError
 from hierflow.prompts import PromptSource
 
 SchedulerName = Literal["ddpm", "ddim", "dpmpp_2m", "unipc", "euler", "euler_ancestral"]
@@ -159,6 +160,12 @@ class StorageSpec(_Section):
         description="Where a browser finds the folder of `path`, such as https://images.example.com; links in the "
         "Dagster UI then lead there.",
     )
+    keep: Literal["branch_points", "all", "none"] = Field(
+        "branch_points",
+        description="Which states stay once the set is complete. `branch_points`: those at splits, the last of every "
+        "image, and the checkpoints of steps that prompts share. `all`: the other checkpoints too. `none`: no state; "
+        "only with `sharing.tree: fresh`.",
+    )
 
 
 class CostSpec(_Section):
@@ -298,6 +305,17 @@ class ImageSetSpec(_Section):
     )
     runs: RunsSpec = Field(RunsSpec(), description="How Dagster runs the set.")
     assets: AssetsSpec = Field(AssetsSpec(), description="How the set appears in Dagster's asset graph.")
+
+    @model_validator(mode="after")
+    def _states_for_the_tree(self) -> Self:
+        if self.storage.keep == "none" and self.sharing.tree == "pinned":
+            raise InputError(
+                "goes with sharing.tree: fresh only, as prompts are grafted on the states of a pinned tree",
+                field="storage.keep",
+                value="none",
+                remedy="write storage.keep: branch_points, or sharing.tree: fresh",
+            )
+        return self
 
 
 def _number(value: object) -> object:

@@ -19,11 +19,8 @@ from hierflow.assets.liveness import active_runs, is_dead, partition_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.stages.assembly import is_assembled, state_of_records
-from hierflow.stages.todo import todo
+from hierflow.stages.todo import ATTEMPTS, todo
 from hierflow.store.plans import CompiledPlan, Pointer
-
-ATTEMPTS = 2
-"""How often a request tries a partition, or the reports; after that it waits for the next request."""
 
 
 @dataclass(frozen=True)

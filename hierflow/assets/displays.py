@@ -21,6 +21,8 @@ from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.comparison import Comparison
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
+from hierflow.stages.partition_states import SHOWN, PartitionState
+from hierflow.stages.space import Space
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord, PartitionRecord
 
@@ -167,8 +169,8 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
     }
 
 
-def image_set_metadata(stage: Stage, made: AssembledSet) -> Metadata:
-    """Of image_set: where it lies, how much of it is there, and what this run changed."""
+def image_set_metadata(stage: Stage, made: AssembledSet, states: Sequence[PartitionState], space: Space) -> Metadata:
+    """Of image_set: where it lies, how much of it is there, what this run changed, and what it takes to keep."""
     changes = made.changes
     found: Metadata = {
         "gallery": link(stage, GALLERY),
@@ -178,6 +180,8 @@ def image_set_metadata(stage: Stage, made: AssembledSet) -> Metadata:
         "missing": len(made.rows) - made.current,
         "complete": made.complete,
         "dagster/column_schema": manifest_columns(made.rows),
+        "partitions": table(partition_rows(states)),
+        **{f"{name}_bytes_a_prompt": size for name, size in space.a_prompt().items()},
     }
     if changes:
         found |= {name: getattr(changes, name) for name in ("new", "changed", "kept", "retired")}
@@ -187,6 +191,22 @@ def image_set_metadata(stage: Stage, made: AssembledSet) -> Metadata:
             {"prompt_id": row.prompt_id, "status": row.status, "error": row.error} for row in failed
         )
     return found
+
+
+def partition_rows(states: Sequence[PartitionState]) -> list[Metadata]:
+    """A row a partition, those that are not fresh first."""
+    ordered = sorted(states, key=lambda state: state.condition == "fresh")
+    return [
+        {
+            "partition": state.key,
+            "state": state.condition,
+            "prompts": len(state.prompts),
+            "such_as": "; ".join(state.prompts[:SHOWN]),
+            "cause": state.cause,
+            "goes_on": state.goes_on,
+        }
+        for state in ordered
+    ]
 
 
 def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all_runs: Audit) -> Metadata:

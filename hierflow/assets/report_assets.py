@@ -34,15 +34,22 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.assets.displays import image_set_metadata
         from hierflow.stages.assembly import mark_assembled, state_of_records
         from hierflow.stages.image_set import assemble
+        from hierflow.stages.partition_states import partition_states
+        from hierflow.stages.retention import retain
+        from hierflow.stages.space import space_of
 
         with run_stage(context, served) as stage:
             compiled = _current(stage)
             state = state_of_records(stage.store, compiled)
             made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts))
             mark_assembled(stage.store, state)
+            if made.complete:
+                retain(stage, compiled)
+            states = partition_states(stage, compiled, made.rows)
+            space = space_of(stage, len(compiled.leaf_of))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest([(r.prompt_id, r.image_index, r.image_sha256) for r in made.rows])),
-            metadata=image_set_metadata(stage, made),
+            metadata=image_set_metadata(stage, made, states, space),
         )
         yield dg.AssetCheckResult(
             passed=made.complete,

@@ -1,8 +1,9 @@
 """Grafting: new prompts join a tree that has run, instead of a new tree being made.
 
 New prompts are clustered among themselves. A cluster shares the steps of the path that it can stay on longest, its
-mismatch (see :mod:`hierflow.plan.mismatch`) staying within a budget; from its branching step on it is conditioned on
-its own clusters' means, and in the end each prompt on itself. It is divided where its parts together cost less.
+mismatch (see :mod:`hierflow.plan.mismatch`) staying within a budget, and phi above its own height. From its branching
+step on it is conditioned on its own clusters' means, and in the end each prompt on itself. It is divided where its
+parts together cost less.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ Float = npt.NDArray[np.float64]
 
 _CELLS = 20_000_000
 """Distances held at once: 160 MB of them."""
+_SAME = 1e-12
+"""Distances below it are rounding, which must not decide whether equal embeddings share."""
 
 
 class _Places(NamedTuple):
@@ -59,11 +62,11 @@ def grafts_of(
     """
     own = EmbeddingTree.from_embeddings(vectors, plan.tree.linkage)
     threshold = phi(plan.tau, plan.steps)
-    places = _places(plan, means, _node_directions(own, vectors), budget)
+    places = _places(plan, means, _node_directions(own, vectors), budget, _together(own, threshold))
     chosen = _cheapest_cut(own, _own_evaluations(own, threshold, places.shared), max_prompts)
     grafts = []
     for node in chosen:
-        tree, leaves = _subtree(own, node)
+        tree, leaves = subtree(own, node)
         host, shared = int(places.host[node]), int(places.shared[node])
         height = float(threshold[shared - 1]) if shared else never_shared(plan.tau, plan.tree, own)
         grafts.append(
@@ -72,33 +75,43 @@ def grafts_of(
     return sorted(grafts, key=lambda graft: graft.texts)
 
 
-def _places(plan: Plan, means: Float, clusters: Float, budget: float) -> _Places:
+def _together(own: EmbeddingTree, threshold: Float) -> Int:
+    """(2n - 1,) the last step at which each cluster's prompts are alike enough to share, as in any tree.
+
+    A mean says nothing of how far apart the prompts are that it is made of: without this bound a motley cluster whose
+    mean lies near a host's would share almost all steps.
+    """
+    sharing = threshold[threshold > 0]  # at the last step everybody is alone
+    return np.searchsorted(-sharing, -own.node_heights, side="right").astype(np.int64)
+
+
+def _places(plan: Plan, means: Float, clusters: Float, budget: float, together: Int) -> _Places:
     """Where each cluster can stay longest; of equals, at the node with the smallest number."""
-    shareable = int(np.count_nonzero(phi(plan.tau, plan.steps) > 0))  # at the last step everybody is alone
     by_node = np.argsort(plan.nodes, kind="stable")
     rows = max(1, _CELLS // max(len(plan.nodes), 1))
     parts = [
-        _longest(plan, means, clusters[start : start + rows], budget, shareable, by_node)
+        _longest(plan, means, clusters[start : start + rows], budget, together[start : start + rows], by_node)
         for start in range(0, len(clusters), rows)
     ]
     return _Places(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _longest(
-    plan: Plan, means: Float, clusters: Float, budget: float, shareable: int, by_node: Int
+    plan: Plan, means: Float, clusters: Float, budget: float, together: Int, by_node: Int
 ) -> tuple[Int, Int]:
     distance = np.clip(1.0 - clusters @ means[plan.nodes].T, 0.0, 2.0)  # (clusters, segments)
+    distance[distance < _SAME] = 0.0
     spent = np.zeros_like(distance)  # before each segment's first step
     shared = np.zeros(distance.shape, dtype=np.int64)
     for segment, parent in enumerate(plan.parent):
         if parent >= 0:
             length = int(plan.last[parent] - plan.first[parent] + 1)
             spent[:, segment] = spent[:, parent] + length * distance[:, parent]
-        first, most = int(plan.first[segment]), min(int(plan.last[segment]), shareable)
+        first, most = int(plan.first[segment]), np.minimum(int(plan.last[segment]), together)
         left = budget - spent[:, segment]
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.where(distance[:, segment] > 0, np.floor(left / distance[:, segment] + 1e-9), plan.steps)
-        steps = np.clip(np.where(left < 0, 0, steps), 0, max(most - first + 1, 0)).astype(np.int64)
+        steps = np.clip(np.where(left < 0, 0, steps), 0, np.maximum(most - first + 1, 0)).astype(np.int64)
         shared[:, segment] = np.where(steps > 0, first - 1 + steps, 0)
     best = by_node[np.argmax(shared[:, by_node], axis=1)]  # argmax takes the first of equals
     longest = shared[np.arange(len(best)), best]
@@ -149,7 +162,7 @@ def never_shared(tau: float, *trees: EmbeddingTree) -> float:
     return float(np.nextafter(max(heights), np.inf))
 
 
-def _subtree(tree: EmbeddingTree, node: int) -> tuple[EmbeddingTree, Int]:
+def subtree(tree: EmbeddingTree, node: int) -> tuple[EmbeddingTree, Int]:
     """The tree under `node` by itself, and its leaves, ascending: leaf i is the i-th of them."""
     leaves = tree.members(node)
     inside = np.zeros(2 * tree.leaves - 1, dtype=bool)

@@ -1,4 +1,4 @@
-"""A tree that has run, and prompts that have changed since: retiring, grafting, and rebuilding a partition."""
+"""A tree that has run, and prompts that have changed since: retiring and grafting."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.errors import InputError
-from hierflow.plan.grafting import grafts_of, never_shared
+from hierflow.plan.grafting import grafts_of
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.plan.partitions import TRUNK
-from hierflow.plan.schedule import phi
 from hierflow.plan.segments import compile_plan
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings, stored_conditioning
 from hierflow.stages.layout import Bin, Layout, key_for
 from hierflow.store.plans import CompiledPlan
-from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import Graft, PlantedTree
 
 Float = npt.NDArray[np.float64]
@@ -61,45 +58,14 @@ def grown(stage: Stage, embeddings: Embeddings, before: CompiledPlan) -> Layout:
     document = before.document
     founding = compile_plan(planted.tree, document.tau, document.steps, planted.generations == 0)
     grafts = grafts_of(
-        compile_plan(planted.tree, document.tau, document.steps),  # a path that is retired is as good as a live one
+        compile_plan(planted.tree, document.tau, document.steps, planted.standing),  # retired ones are as good hosts
         means,
         embeddings.vectors[rows],
         [embeddings.hashes[row] for row in rows],
         budget=stage.spec.sharing.graft_tolerance * mean_mismatch(founding, vectors, means),
         max_prompts=stage.spec.partitions.max_prompts,
     )
-    return _with_grafts(stage, embeddings, before, grafts)
-
-
-def rebuilt(stage: Stage, embeddings: Embeddings, before: CompiledPlan, key: str) -> Layout:
-    """The tree of `before` with the prompts of one partition clustered anew, below the states it starts from.
-
-    Raises:
-        InputError: there is no such partition.
-    """
-    if key not in before.document.keys:
-        raise InputError(
-            "is not a partition of the set",
-            field="--rebuild",
-            value=key,
-            remedy=f"name one of {', '.join(before.document.keys)}, or none to rebuild the whole set",
-        )
-    plan, own = before.plan, set(before.segments_of(key).tolist())
-    threshold, starts = phi(plan.tau, plan.steps), dict[int, list[int]]()
-    for segment in sorted(own):
-        if int(plan.parent[segment]) not in own:
-            starts.setdefault(int(plan.parent[segment]), []).append(segment)
-    row_of = {text: row for row, text in enumerate(embeddings.hashes)}
-    in_partition = set(before.texts_of(key))
-    grafts = []
-    for parent, segments in starts.items():
-        served = {before.planted.texts[leaf] for segment in segments for leaf in plan.served(segment)}
-        texts = sorted(served & in_partition)
-        tree = EmbeddingTree.from_embeddings(embeddings.vectors[[row_of[text] for text in texts]], plan.tree.linkage)
-        shared = int(plan.last[parent]) if parent >= 0 else 0
-        height = float(threshold[shared - 1]) if shared else never_shared(plan.tau, plan.tree, tree)
-        grafts.append(Graft(int(plan.nodes[parent]) if shared else -1, height, tree, tuple(texts)))
-    return _with_grafts(stage, embeddings, before, grafts, into=key)
+    return with_grafts(stage, embeddings, before, grafts)
 
 
 @dataclass
@@ -120,7 +86,7 @@ class _Room:
         return self.held[index] + prompts <= self.max_prompts
 
 
-def _with_grafts(
+def with_grafts(
     stage: Stage,
     embeddings: Embeddings,
     before: CompiledPlan,
@@ -129,12 +95,9 @@ def _with_grafts(
 ) -> Layout:
     """Graft, and assign every graft to its host's partition, to `into`, or to the overflow partition."""
     new = before.planted.grafted(grafts)
-    live = set(embeddings.hashes)
     partitions = [*before.document.partitions, *before.document.dormant]
-    texts = [*(before.texts_of(key) for key in before.document.keys), *([] for _ in before.document.dormant)]
-    held = [
-        0 if partition.key == into else len(live & set(own)) for partition, own in zip(partitions, texts, strict=True)
-    ]
+    live = before.planted.live([text for text in embeddings.hashes if text in before.planted.leaf_of])
+    held = np.bincount(before.node_owner[np.flatnonzero(live)], minlength=len(partitions)).tolist()
     room = _Room(
         [Bin(p.key, tuple(int(new.above[node]) for node in p.subtrees)) for p in partitions],
         held,

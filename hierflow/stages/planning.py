@@ -9,8 +9,9 @@ from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.founding import founded
-from hierflow.stages.growing import can_grow, grown, rebuilt
+from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.layout import Layout
+from hierflow.stages.rebuilding import rebuilt
 from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition
 from hierflow.store.storage import DamagedFileError
 

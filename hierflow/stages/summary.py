@@ -13,6 +13,8 @@ from hierflow.prompts import load_prompts
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE, audit
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import AssembledSet, assembled
+from hierflow.stages.partition_states import condition_counts, partition_states
+from hierflow.stages.space import space_of
 from hierflow.stages.todo import todo
 from hierflow.store.plans import CompiledPlan
 
@@ -56,6 +58,7 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         "manifest": made.manifest,
         "gallery": made.gallery,
         "audit": stage.store.files.url(AUDIT),
+        "bytes": space_of(stage, len(compiled.leaf_of)).as_json(),
     }
 
 
@@ -69,6 +72,8 @@ def status_of(stage: Stage) -> dict[str, Any]:
     made = _assembled(stage, compiled)
     edited = _edited(stage, compiled)
     left = todo(stage.store, compiled)
+    states = partition_states(stage, compiled, made.rows)
+    space = space_of(stage, len(compiled.leaf_of))
     return {
         "name": stage.spec.name,
         "plan": compiled.document.id,
@@ -77,6 +82,10 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "complete": made.complete,
         "edited": edited,
         "partitions": {"total": len(compiled.document.partitions), "to_run": left},
+        "conditions": dict(condition_counts(states)),
+        "states": [state.as_json() for state in states],
+        "bytes": space.as_json(),
+        "bytes_a_prompt": space.a_prompt(),
         "failed": [
             {"prompt_id": row.prompt_id, "image_index": row.image_index, "status": row.status, "error": row.error}
             for row in made.rows
@@ -174,5 +183,6 @@ def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
         "manifest": None,
         "gallery": None,
         "audit": None,
+        "bytes": {"states": 0, "images": 0, "all": 0},
         "error": "; ".join(done.problems),
     }

@@ -8,6 +8,9 @@ from hierflow.store import SetStore
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import PartitionRecord
 
+ATTEMPTS = 2
+"""How often a request tries a partition, or the reports; after that they wait for the next request."""
+
 
 def todo(store: SetStore, compiled: CompiledPlan, *, active: Collection[str] = ()) -> list[str]:
     """The partitions whose record does not match the plan.

@@ -48,6 +48,16 @@ class ConditioningCache:
                     found[text] = {name: array[row] for name, array in arrays.items()}
         return found
 
+    def shards(self) -> dict[str, tuple[str, ...]]:
+        """The text hashes in every shard that is intact, by its path."""
+        found = {}
+        for path in self._storage.list(self._folder):
+            try:
+                found[path] = tuple(read_arrays(self._storage, path)[1]["texts"])
+            except DamagedFileError:
+                self.damaged.append(path)
+        return found
+
     def write(self, text_hashes: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Store the rows of `arrays` under `text_hashes`."""
         name = digest(list(text_hashes))[:32]

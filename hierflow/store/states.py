@@ -11,7 +11,7 @@ from hierflow.store.storage import DamagedFileError, Storage
 if TYPE_CHECKING:
     import torch
 
-_FOLDER = "states"
+_FOLDER, _SUFFIX = "states", ".safetensors"
 
 
 class StateStore:
@@ -32,8 +32,18 @@ class StateStore:
 
     def __contains__(self, state: str) -> bool:
         if self._known is None:
-            self._known = {path[-76:-12] for path in self._storage.list(_FOLDER) if path.endswith(".safetensors")}
+            self._known = set(self.sizes())
         return state in self._known and state not in self.damaged
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of every stored state, by id, as they are now."""
+        return {path[-76:-12]: size for path, size in self._storage.sizes(_FOLDER).items() if path.endswith(_SUFFIX)}
+
+    def delete(self, state: str) -> None:
+        """Remove a state; whoever needs it later computes it again."""
+        self._storage.delete(_path(state))
+        if self._known is not None:
+            self._known.discard(state)
 
     def save(self, state: str, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
         """Store one state: contiguous CPU tensors and JSON `meta`."""
@@ -65,4 +75,4 @@ class StateStore:
 
 
 def _path(state: str) -> str:
-    return f"{_FOLDER}/{state[:2]}/{state}.safetensors"
+    return f"{_FOLDER}/{state[:2]}/{state}{_SUFFIX}"

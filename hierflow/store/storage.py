@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +12,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from hierflow.errors import HierflowError, InputError
+
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{32}")
+"""The name of a file that is being written on a local disk."""
 
 
 class DamagedFileError(HierflowError):
@@ -138,11 +142,14 @@ class Storage:
         """The paths of all files below `folder`, sorted; empty if there is no such folder."""
         return sorted(self.sizes(folder))
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        """The bytes of every file below `folder`, by path; empty if there is no such folder."""
-        found: dict[str, dict[str, Any]] = self._fs.find(self._full(folder), detail=True)
-        sizes = {str(name)[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
-        return {path: size for path, size in sizes.items() if not PurePosixPath(path).name.startswith(".")}
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """The bytes of every file below `folder`, by default of all, by path; empty if there is no such folder."""
+        found = self._find(folder)
+        return {path: size for path, size in found.items() if not PurePosixPath(path).name.startswith(".")}
+
+    def drafts(self) -> dict[str, int]:
+        """What writes that never ended have left, with its bytes; nothing reads it."""
+        return {path: size for path, size in self._find().items() if _DRAFT.fullmatch(PurePosixPath(path).name)}
 
     def delete(self, path: str) -> None:
         """Remove the file at `path` if it is there."""
@@ -154,6 +161,10 @@ class Storage:
         """Delete the folder and everything below it."""
         if self._fs.exists(self._root):
             self._fs.rm(self._root, recursive=True)
+
+    def _find(self, folder: str = "") -> dict[str, int]:
+        found: dict[str, dict[str, Any]] = self._fs.find(self._full(folder) if folder else self._root, detail=True)
+        return {str(name)[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
 
     def _full(self, path: str) -> str:
         parts = PurePosixPath(path).parts

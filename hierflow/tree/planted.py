@@ -123,6 +123,11 @@ class PlantedTree:
         """The text hashes `node` was made from, in founding order."""
         return [self.texts[leaf] for leaf in self.founding_members(node)]
 
+    @cached_property
+    def standing(self) -> npt.NDArray[np.bool_]:
+        """(N,) which leaves stand for their prompts, in the set or retired; the others' prompts were grafted anew."""
+        return self.live(list(self.leaf_of))
+
     def live(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """(N,) whether each leaf is the one that stands for a prompt of `texts`, which must all be planted."""
         live = np.zeros(self.tree.leaves, dtype=bool)

@@ -63,15 +63,32 @@ def test_an_unchanged_rerun_gives_equal_versions(original: Served, copied: Serve
     assert copied.metadata("compute_audit")["executed"] == planned  # over all runs of the plan, of which this was one
 
 
-def test_an_edited_prompt_moves_what_it_changes_and_not_the_trunk(original: Served, copied: Served) -> None:
+def test_an_edited_prompt_moves_what_it_changes_and_leaves_the_trunk_alone(original: Served, copied: Served) -> None:
     write_document(copied.document.parent, prompts={"text": EDITED})
     assert copied.execute(NAMES.plan_job).success
     for asset in ("prompt_set", "prompt_embeddings", "embedding_tree"):
         assert copied.version(asset) != original.version(asset), asset
     assert copied.version("shared_latents") == original.version("shared_latents")
-    assert copied.metadata("shared_latents")["nodes"] == 1  # the trunk is not empty, and so was denoised anew
-    assert copied.metadata("shared_latents")["evaluations_executed"] == 1
+    assert copied.metadata("shared_latents")["nodes"] == 1
+    assert copied.metadata("shared_latents")["evaluations_executed"] == 0  # the tree that has run is kept
+    assert copied.metadata("embedding_tree")["grafts"] == 1
 
+
+def test_a_tree_founded_anew_denoises_its_trunk_under_the_same_version(original: Served, copied: Served) -> None:
+    write_document(copied.document.parent, prompts={"text": EDITED}, sharing={"tree": "fresh"})
+    assert copied.execute(NAMES.plan_job).success
+    assert copied.version("shared_latents") == original.version("shared_latents")
+    assert copied.metadata("shared_latents")["evaluations_executed"] == 1
+    assert copied.metadata("embedding_tree")["grafts"] == 0
+
+
+def test_a_rebuild_can_be_asked_for_in_the_launchpad(original: Served, copied: Served) -> None:
+    write_document(copied.document.parent, prompts={"text": EDITED})
+    job = copied.definitions.resolve_job_def(NAMES.plan_job)
+    tree = {"ops": {NAMES.op("embedding_tree"): {"config": {"rebuild": "all"}}}}
+    assert job.execute_in_process(instance=copied.instance, run_config=tree).success
+    assert copied.metadata("embedding_tree")["grafts"] == 0
+    assert copied.metadata("embedding_tree")["regret"] == 0
 
 def test_another_seed_moves_the_trunk(original: Served, copied: Served) -> None:
     write_document(copied.document.parent, diffusion={"seed": 1})

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierflow.assets.continuation import ATTEMPTS
 from hierflow.assets.names import INVOCATION_TAG, SetNames
 from hierflow.document import load_document
 from hierflow.stages.context import Stage
+from hierflow.stages.todo import ATTEMPTS
 from hierflow.store import SetStore
 from hierflow_tests.browser.dagster_dev import DagsterDev, dagster_dev, wait
 from hierflow_tests.image_sets import write_document

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 Show = Callable[[str, str], "Page"]
+Keep = Callable[["Page", str], None]
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MadeSet]:
 
 
 @pytest.fixture(scope="module")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def keep(tmp_path_factory: pytest.TempPathFactory) -> Keep:
+    """Takes a screenshot once the page has everything it asked for."""
     given = os.environ.get("HIERFLOW_SCREENSHOTS")
     folder = Path(given) if given else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+
+    def keep(page: Page, name: str) -> None:
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=folder / f"{name}.png")
+
+    return keep
 
 
 @pytest.fixture
@@ -112,66 +119,65 @@ def test_every_asset_is_made_and_the_checks_pass(made: MadeSet) -> None:
         assert told["executionForLatestMaterialization"]["evaluation"]["success"], check
 
 
-def test_the_graph_shows_every_asset(made: MadeSet, show: Show, screenshots: Path) -> None:
+def test_the_graph_shows_every_asset(made: MadeSet, show: Show, keep: Keep) -> None:
     page = show(f"{location(made)}/asset-groups/{NAMES.name}", "compute_audit")
     for asset in ("prompt_source", *PLAN_ASSETS, "denoising_plan", *SUBTREE_ASSETS, *REPORT_ASSETS):
         page.get_by_text(asset, exact=True).first.wait_for()
-    page.wait_for_load_state("networkidle")  # what state the assets are in comes after their names
-    page.screenshot(path=screenshots / "graph.png")
+    keep(page, "graph")
 
 
-def test_the_tree_is_drawn(made: MadeSet, show: Show, screenshots: Path) -> None:
+def test_the_tree_is_drawn(made: MadeSet, show: Show, keep: Keep) -> None:
     page = show(f"/assets/{NAMES.name}/embedding_tree", "Metadata")
-    page.screenshot(path=screenshots / "tree_page.png")
+    keep(page, "tree_page")
     assert is_drawn(opened(page, "tree").locator("img"))
-    page.screenshot(path=screenshots / "tree.png")
+    keep(page, "tree")
 
 
-def test_a_partition_shows_its_contact_sheet(made: MadeSet, show: Show, screenshots: Path) -> None:
+def test_a_partition_shows_its_contact_sheet(made: MadeSet, show: Show, keep: Keep) -> None:
     key = made.partitions_of(made.request)[0]
     page = show(f"/assets/{NAMES.name}/images?view=partitions&partition={quote(key)}", "contact_sheet")
-    page.screenshot(path=screenshots / "partition.png")
+    keep(page, "partition")
     assert is_drawn(opened(page, "contact_sheet").locator("img"))
-    page.screenshot(path=screenshots / "contact_sheet.png")
+    keep(page, "contact_sheet")
 
 
-def test_the_audit_is_plotted(made: MadeSet, show: Show, screenshots: Path) -> None:
+def test_the_audit_is_plotted(made: MadeSet, show: Show, keep: Keep) -> None:
     page = show(f"/assets/{NAMES.name}/compute_audit", "Plots")
-    page.screenshot(path=screenshots / "audit.png")
+    keep(page, "audit")
     page.get_by_text("Plots", exact=True).click()
     page.locator("canvas").first.wait_for()
-    page.screenshot(path=screenshots / "audit_plots.png")
+    keep(page, "audit_plots")
 
 
-def test_runs_and_sensor_tell_what_was_done(made: MadeSet, show: Show, screenshots: Path) -> None:
+def test_runs_and_sensor_tell_what_was_done(made: MadeSet, show: Show, keep: Keep) -> None:
     run = made.runs_of(made.request, NAMES.subtree_job)[0]
     page = show(f"/runs/{run['runId']}", "RUN_SUCCESS")
-    page.screenshot(path=screenshots / "run.png")
+    keep(page, "run")
     page = show(f"{location(made)}/sensors/{NAMES.sensor}", "Frequency")
-    page.screenshot(path=screenshots / "sensor.png")
+    keep(page, "sensor")
 
 
-def test_prompts_are_shown_and_do_no_harm(made: MadeSet, show: Show, screenshots: Path) -> None:
+def test_prompts_are_shown_and_do_no_harm(made: MadeSet, show: Show, keep: Keep) -> None:
     page = show(f"/assets/{NAMES.name}/prompt_set", "Metadata")
     for prompt in STRANGE:
         cell = page.get_by_text(prompt[:60]).first
         cell.scroll_into_view_if_needed()
         assert cell.is_visible(), prompt
-    page.screenshot(path=screenshots / "prompts.png")
+    keep(page, "prompts")
 
 
-def test_the_gallery_filters_what_the_sensor_made(made: MadeSet, harmless: Page, screenshots: Path) -> None:
+def test_the_gallery_filters_what_the_sensor_made(made: MadeSet, harmless: Page, keep: Keep) -> None:
     page = harmless
     page.goto(made.gallery.as_uri())
-    page.screenshot(path=screenshots / "gallery.png")
+    keep(page, "gallery")
     page.select_option("[aria-label=campaign]", label="<b>autumn</b>")
     assert page.locator(".card:visible").count() == len((*STRANGE, *PLAIN)[::2])
     assert EMOJI in page.locator(".card:visible .prompt").all_text_contents()
-    page.screenshot(path=screenshots / "gallery_filtered.png")
+    keep(page, "gallery_filtered")
     page.locator(".card:visible").nth(2).click()
     page.get_by_role("dialog").wait_for()
     assert page.locator("dialog .full").inner_text().strip() == LONG
-    page.screenshot(path=screenshots / "gallery_image.png")
+    keep(page, "gallery_image")
 
 
 def test_a_second_launch_with_nothing_changed_launches_no_partition(made: MadeSet) -> None:

@@ -77,8 +77,8 @@ def cheapest_places(
         max_prompts: the largest cluster.
 
     Returns:
-        Evaluations after the shared steps, and (host, last step shared) by cluster; of equally cheap divisions the one
-        with the fewest clusters.
+        Evaluations after the shared steps, and (host, last step shared) by cluster; of equally cheap divisions
+        those of the one with the fewest clusters.
     """
     n, steps = len(F), len(paths[0])
     levels = frontier(merges, heights, n, tau, steps)

@@ -57,7 +57,7 @@ def test_every_division_of_four_prompts() -> None:
 
 def test_two_prompts_are_divided_where_each_alone_goes_farther_than_both_together() -> None:
     merges, heights = np.array([[0, 1]]), np.array([0.4])
-    # At 0 and 20 degrees: together at 10 they share three steps for a budget that is large, and two for one that is not.
+    # At 0 and 20 degrees, so at 10 together: all three steps that can be shared, if the budget is large.
     together = cheapest_places(merges, heights, E, PATHS, E, tau=1.0, budget=9.0, max_prompts=2)
     assert together == (2, {frozenset([0, 1]): (0, 3)})
     narrow = cheapest_places(merges, heights, E, PATHS, E, tau=1.0, budget=2 * distance(10), max_prompts=1)

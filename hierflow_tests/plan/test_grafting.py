@@ -128,8 +128,9 @@ def test_where_phi_is_zero_nothing_is_shared_whatever_the_budget(tau: float, ste
     assert grown(planted_story(E, tau, steps), grafts).plan.saved == 0
 
 
-def test_the_same_embedding_costs_one_step_even_without_a_budget() -> None:
-    E = np.random.default_rng(0).normal(size=(1, 7))
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_embedding_costs_one_step_even_without_a_budget(seed: int) -> None:
+    E = np.random.default_rng(seed).normal(size=(1, 768))
     (graft,) = grafts_on(planted_story(E, 1.0, 6), E, 3 * E, 0.0)
     after = grown(planted_story(E, 1.0, 6), [graft])
     assert after.plan.evaluations == 7

@@ -20,8 +20,7 @@ quick = settings(max_examples=80, deadline=None)
 
 def random_vectors(rows: int, seed: int) -> np.ndarray:
     """Embeddings, some of them equal, some zero."""
-    vectors = np.random.default_rng(seed).integers(-1, 3, size=(rows, 3)).astype(float)
-    return vectors
+    return np.random.default_rng(seed).integers(-1, 3, size=(rows, 3)).astype(float)
 
 
 @quick
@@ -42,7 +41,7 @@ def test_the_mean_mismatch_is_that_of_every_live_prompt_at_every_step(
     story: Story, seed: int, data: st.DataObject
 ) -> None:
     planted, leaves = story.planted, story.planted.tree.leaves
-    vectors = random_vectors(leaves, seed) + [3.0, 0, 0]  # none is zero: alone, a zero would be at distance 1
+    vectors = random_vectors(leaves, seed) + np.array([3.0, 0, 0])  # none is zero
     live = np.array(data.draw(st.lists(st.booleans(), min_size=leaves, max_size=leaves)), dtype=bool)
     live[data.draw(st.integers(0, leaves - 1))] = True
     plan = compile_plan(planted.tree, story.tau, story.steps, live)

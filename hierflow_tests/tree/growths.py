@@ -86,8 +86,8 @@ def grown(story: Story, grafts: list[Graft]) -> Story:
         if graft.host >= 0:
             (guest,) = plan.served(int(plan.segment_of_node[graft.host]))[:1]
             shared = story.paths[guest][: int(np.flatnonzero(threshold == graft.height)[0]) + 1]
-        for path in own_paths(graft.tree, graft.texts, story.tau, story.steps):
-            paths.append(shared + path[len(shared) :])
+        own = own_paths(graft.tree, graft.texts, story.tau, story.steps)
+        paths += [shared + path[len(shared) :] for path in own]
     after = story.planted.grafted(grafts)
     rounds = [*story.rounds, Before(story.planted, grafts, after)]
     return Story(after.planted, story.tau, story.steps, paths, rounds)

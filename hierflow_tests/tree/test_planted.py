@@ -27,7 +27,7 @@ def story_of(tree: EmbeddingTree, tau: float, steps: int) -> Story:
 
 
 def assert_told(story: Story) -> None:
-    """The tree's ordinary cut is what the story says, and two prompts share a node exactly where all before agrees."""
+    """The tree's cut is what the story says, and prompts share a node exactly where all before agrees."""
     plan, planted = story.plan, story.planted
     for k in range(1, story.steps + 1):
         serving = plan.assignment(k)

@@ -1,0 +1,154 @@
+"""What nothing live needs any more, and removing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hierflow.errors import InputError
+from hierflow.hashing import text_hash
+from hierflow.images import ImageRow, read_manifest
+from hierflow.stages.context import Stage
+from hierflow.stages.image_set import MANIFEST, assembled
+from hierflow.store.plans import CompiledPlan
+from hierflow.store.records import ImageRecord
+from hierflow.store.storage import DamagedFileError
+
+_FILES = {
+    "records": re.compile(r"records/([0-9a-f]{64})\.json"),
+    "images": re.compile(r"(images/[^/]+/[^/]+-[0-9a-f]{12}-\d+\.png)"),
+    "thumbnails": re.compile(r"thumbnails/\d+/([0-9a-f]{32})-\d+\.webp"),
+    "plans": re.compile(r"plans/([0-9a-f]{64})\.json"),
+    "trees": re.compile(r"trees/([0-9a-f]{64})\.safetensors"),
+    "prompt sets": re.compile(r"prompts/([0-9a-f]{64})\.parquet"),
+    "conditioning": re.compile(r"(conditioning/[^/]+/[0-9a-f]{32}\.safetensors)"),
+    "states": re.compile(r"states/[0-9a-f]{2}/([0-9a-f]{64})\.safetensors"),
+}
+"""The files that may go and what names each, in the order in which they go: what names others before those.
+
+A file of any other name is not the set's own, or is kept for ever, as ledger and history are.
+"""
+_DRAFTS = "unfinished writes"
+
+
+@dataclass(frozen=True)
+class Waste:
+    """What nothing live needs.
+
+    Attributes:
+        files: the bytes of every such file by its path, by kind, in the order in which they may go.
+        keys: partition keys of earlier trees.
+    """
+
+    files: Mapping[str, Mapping[str, int]]
+    keys: tuple[str, ...]
+
+
+def find_waste(stage: Stage) -> Waste:
+    """What can go. The following stays: the current plan, its tree and its prompts; the conditioning of every text in
+    the tree, retired ones included, as means are made of them; the states on the paths of live prompts; the images of
+    the manifest with their thumbnails, and the records they are in; ledger and history.
+
+    Raises:
+        InputError: the set has never been run.
+        DamagedFileError: plan, tree or prompts are not intact, so that nobody can tell what is needed.
+    """
+    compiled = stage.store.plans.current()
+    if compiled is None:
+        raise InputError(
+            "has not been run yet, so there is nothing to prune",
+            field="name",
+            value=stage.spec.name,
+            remedy="run it first: hierflow run SPEC",
+        )
+    needed = _needed(stage, compiled)
+    found: dict[str, dict[str, int]] = {kind: {} for kind in _FILES}
+    for path, size in sorted(stage.store.files.sizes().items()):
+        for kind, pattern in _FILES.items():
+            if (name := pattern.fullmatch(path)) and name[1] not in needed[kind]:
+                found[kind][path] = size
+    document = compiled.document
+    dormant = {partition.key for partition in document.dormant}
+    keys = tuple(key for key in document.tombstones if key not in dormant)
+    return Waste({**found, _DRAFTS: stage.store.files.drafts()}, keys)
+
+
+def remove(stage: Stage, waste: Waste) -> None:
+    """Delete the files of `waste`. Wherever this breaks off, what is left can be pruned, and nothing names what is
+    gone.
+    """
+    for paths in waste.files.values():
+        for path in paths:
+            stage.store.files.delete(path)
+
+
+def _needed(stage: Stage, compiled: CompiledPlan) -> dict[str, set[str]]:
+    """The names of the files of each kind that stay."""
+    document, planted = compiled.document, compiled.planted
+    rows = assembled(stage, compiled, stage.store.prompts.load(document.prompts)).rows
+    records, images = _pictures(stage, compiled, rows)
+    shards = stage.store.conditioning(planted.encoder).shards()
+    texts = set(planted.texts)
+    return {
+        "records": records,
+        "images": set(images),
+        "thumbnails": {sha256[:32] for sha256 in images.values()},
+        "plans": {document.id},
+        "trees": {document.tree},
+        "prompt sets": {document.prompts, *_current_prompts(stage)},
+        "conditioning": {path for path, held in shards.items() if texts & set(held)},
+        "states": {
+            ids.at(segment, step)
+            for ids in compiled.ids
+            for segment in range(len(compiled.plan.nodes))
+            for step in range(int(compiled.plan.first[segment]), int(compiled.plan.last[segment]) + 1)
+        },
+    }
+
+
+def _current_prompts(stage: Stage) -> list[str]:
+    """The prompts that were expanded last; a run that was killed may not have planned for them yet."""
+    try:
+        return [stage.store.prompts.current().content_hash]
+    except (FileNotFoundError, DamagedFileError):
+        return []
+
+
+def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) -> tuple[set[str], dict[str, str]]:
+    """The slices of the records that stay, and the checksums of the images that stay, by path.
+
+    Beside the current plan's own records those stay that hold the last good image, or the very image that is wanted,
+    where the current plan has not made it yet.
+    """
+    slices = {partition.slice for partition in compiled.document.partitions}
+    images = {row.image_path: row.image_sha256 for row in rows} | _shown(stage)
+    unmade = {
+        (row.prompt_id, row.image_index): compiled.ids[row.image_index].final(compiled.leaf_of[text_hash(row.prompt)])
+        for row in rows
+        if row.status != "current"
+    }
+    began = {entry.run: entry.started for entry in stage.store.ledger.entries()}
+    last: dict[tuple[str, int, bool], tuple[str, ImageRecord]] = {}
+    for record in sorted(stage.store.records.all(), key=lambda record: began.get(record.run, 0.0)):
+        for image in record.images:
+            key = (image.prompt_id, image.image_index)
+            if record.slice in slices:
+                images[image.path] = image.sha256
+            elif key in unmade and not image.error:
+                for is_wanted in {False, image.state == unmade[key]}:
+                    last[*key, is_wanted] = record.slice, image
+    for slice_, image in last.values():
+        slices.add(slice_)
+        images[image.path] = image.sha256
+    return slices, images
+
+
+def _shown(stage: Stage) -> dict[str, str]:
+    """The images of the manifest as it lies there."""
+    try:
+        manifest = read_manifest(stage.store.files.read(MANIFEST))
+    except (FileNotFoundError, ValueError):
+        return {}
+    paths, sums = (manifest.column(name).to_pylist() for name in ("image_path", "image_sha256"))
+    return dict(zip(paths, sums, strict=True))

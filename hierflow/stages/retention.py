@@ -1,0 +1,67 @@
+"""What a complete set keeps of its states: `storage.keep`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hierflow.hashing import digest
+from hierflow.plan.segments import compile_plan
+from hierflow.stages.assembly import state_of_records
+from hierflow.stages.context import Stage
+from hierflow.store.plans import CompiledPlan, state_ids
+from hierflow.store.sealed import read_json, write_json
+from hierflow.store.storage import DamagedFileError
+
+_MARK = "retained.json"
+
+
+class Dropped(NamedTuple):
+    """How many states are gone, and the bytes they took."""
+
+    states: int = 0
+    bytes: int = 0
+
+
+def retain(stage: Stage, compiled: CompiledPlan) -> Dropped:
+    """Drop the states that the document lets go. To be called once the set is complete.
+
+    Nothing is looked at where no partition has been run since the last time.
+
+    `branch_points` drops what :func:`passed_over` names and leaves whatever lies on no path of the plan alone;
+    `none` drops every state of the set; `all` none.
+    """
+    keep, store = stage.spec.storage.keep, stage.store
+    state = digest("hierflow retention 1", keep, state_of_records(store, compiled))
+    if keep == "all" or _is_done(stage, state):
+        return Dropped()
+    stored = store.states.sizes()
+    going = stored.keys() if keep == "none" else stored.keys() & passed_over(compiled)
+    for name in sorted(going):
+        store.states.delete(name)
+    write_json(store.files, _MARK, {"state": state})
+    return Dropped(len(going), sum(stored[name] for name in going))
+
+
+def passed_over(compiled: CompiledPlan) -> set[str]:
+    """The states that only a resumed run needs: those of steps on which a live prompt is alone, but the last.
+
+    Prompts that are retired count as company: no state on their paths is among these, nor one at which a prompt, live
+    or retired, has left another. So a graft finds a state at most one checkpoint above where it leaves a shared path.
+    """
+    planted, document = compiled.planted, compiled.document
+    plan = compile_plan(planted.tree, document.tau, document.steps)  # the retired ones included
+    going, staying = set[str](), set[str]()
+    for ids in state_ids(plan, planted, document.sampling, document.images_per_prompt):
+        for segment in range(len(plan.nodes)):
+            alone = plan.sizes[segment] == 1 and bool(compiled.live[plan.served(segment)[0]])
+            steps = range(int(plan.first[segment]), int(plan.last[segment]))
+            (going if alone else staying).update(ids.at(segment, step) for step in steps)
+            staying.add(ids.end(segment))
+    return going - staying
+
+
+def _is_done(stage: Stage, state: str) -> bool:
+    try:
+        return bool(read_json(stage.store.files, _MARK)["state"] == state)
+    except (FileNotFoundError, DamagedFileError):
+        return False
