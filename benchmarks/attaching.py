@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -17,34 +17,24 @@ from hierflow.plan.segments import Plan
 from hierflow.tree import EmbeddingTree
 
 Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
 
-RULES = ("hierflow", "own_height", "members", "joint_height")
-"""`own_height`: as hierflow, but a cluster shares only steps whose phi is at least its own height. `members`: as
-hierflow, but a cluster's mismatch is the mean of its prompts', not that of their mean. `joint_height`: a cluster
-shares a step where the ward height of it and the node together is at most phi, as if clustered together."""
-
-_places = grafting._places
+RULES = ("hierflow", "uncapped", "members", "joint_height")
+"""`uncapped`: a cluster may also share steps at which its own prompts would not be together. `members`: a cluster's
+mismatch is the mean of its prompts', not that of their mean. `joint_height`: a cluster shares a step where the ward
+height of it and the node together is at most phi, as if they had been clustered together."""
 
 
 @contextmanager
 def attached_by(rule: str) -> Iterator[None]:
     """Have grafts placed by one of :data:`RULES`."""
-    if rule == "members":
-        with patch.object(grafting, "_node_directions", _mean_units):
-            yield
-    elif rule == "joint_height":
-        with (
-            patch.object(grafting, "_node_directions", _Cluster),
-            patch.object(grafting, "_places", _places_by_joint_height),
-        ):
-            yield
-    elif rule == "own_height":
-        with (
-            patch.object(grafting, "_node_directions", _Cluster),
-            patch.object(grafting, "_places", _places_below_own_height),
-        ):
-            yield
-    else:
+    changes: dict[str, dict[str, Any]] = {
+        "hierflow": {},
+        "uncapped": {"_together": _anyhow},
+        "members": {"_node_directions": _mean_units},
+        "joint_height": {"_node_directions": _Cluster, "_places": _places_by_joint_height},
+    }
+    with patch.multiple(grafting, **changes[rule]) if changes[rule] else nullcontext():
         yield
 
 
@@ -53,17 +43,8 @@ class _Cluster(NamedTuple):
     vectors: Float
 
 
-def _places_below_own_height(plan: Plan, means: Float, new: _Cluster, budget: float) -> grafting._Places:
-    """hierflow's places, each cut off where the cluster itself would divide."""
-    sums = _membership(new.tree) @ new.vectors
-    host, shared = _places(plan, means, directions(sums), budget)
-    threshold = phi(plan.tau, plan.steps)
-    together = np.searchsorted(-threshold[threshold > 0], -new.tree.node_heights, side="right")
-    shared = np.minimum(shared, together)
-    for cluster in np.flatnonzero(shared):
-        while plan.first[host[cluster]] > shared[cluster]:
-            host[cluster] = plan.parent[host[cluster]]
-    return grafting._Places(np.where(shared > 0, host, -1), shared)
+def _anyhow(own: EmbeddingTree, threshold: Float) -> Int:
+    return np.full(2 * own.leaves - 1, np.count_nonzero(threshold > 0))
 
 
 def _mean_units(own: EmbeddingTree, vectors: Float) -> Float:
@@ -73,13 +54,13 @@ def _mean_units(own: EmbeddingTree, vectors: Float) -> Float:
     return units
 
 
-def _places_by_joint_height(plan: Plan, means: Float, new: _Cluster, budget: float) -> grafting._Places:
+def _places_by_joint_height(
+    plan: Plan, means: Float, new: _Cluster, budget: float, together: Int
+) -> grafting._Places:
     """Where each cluster can stay longest."""
     height = joint_heights(new.tree, directions(new.vectors), plan.tree, means[: plan.tree.leaves])[:, plan.nodes]
     threshold = phi(plan.tau, plan.steps)
-    alike = np.searchsorted(
-        -threshold[threshold > 0], -height, side="right"
-    )  # steps whose phi is at least the height
+    alike = np.searchsorted(-threshold[threshold > 0], -height, side="right")  # steps with phi at least the height
     shared = np.minimum(alike, plan.last[None, :])
     shared = np.where(shared >= plan.first[None, :], shared, 0)
     best = np.argmax(shared, axis=1)

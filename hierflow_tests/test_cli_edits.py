@@ -15,12 +15,13 @@ EDITED = [*FOUR[:3], "a green chair"]
 
 
 def test_on_a_fresh_tree_an_edited_prompt_costs_its_own_subtree(tmp_path: Path) -> None:
-    document = write_document(tmp_path, sharing={"tau": 1.0, "tree": "fresh"})  # no trunk: mugs and chairs share nothing
+    sharing = {"tau": 1.0, "tree": "fresh"}  # no trunk: mugs and chairs share nothing
+    document = write_document(tmp_path, sharing=sharing)
     assert run(document).code == 0
     before, ids = images_of(document), {row["prompt"]: row["prompt_id"] for row in rows_of(document)}
     mugs = [prompt for prompt in FOUR if "mug" in prompt]
 
-    write_document(tmp_path, sharing={"tau": 1.0, "tree": "fresh"}, prompts={"text": EDITED})
+    write_document(tmp_path, sharing=sharing, prompts={"text": EDITED})
     foreseen = command("plan", document, "--json").json
     found = run(document).json
 
@@ -34,7 +35,7 @@ def test_on_a_fresh_tree_an_edited_prompt_costs_its_own_subtree(tmp_path: Path) 
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    fresh = write_document(elsewhere, sharing={"tau": 1.0, "tree": "fresh"}, prompts={"text": EDITED})
+    fresh = write_document(elsewhere, sharing=sharing, prompts={"text": EDITED})
     assert run(fresh).code == 0
     for prompt, png in images_of(fresh).items():
         assert (decode_png(png) == decode_png(after[prompt])).all()

@@ -46,8 +46,12 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     """What the current plan of a set still needs that can be launched at this moment.
 
     Partitions that the store holds and the instance has never heard of are reported to it on the way.
+
+    Raises:
+        InputError: the store belongs to another document, or is of another format.
     """
     store, names = served.stage("sensor", "sensor").store, served.names
+    store.check_owner()
     pointer, compiled = store.plans.pointer(), store.plans.current()
     if pointer is None or compiled is None:
         return NextStep(f"there is no plan yet: launch the job {names.plan_job}")
@@ -66,10 +70,12 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     if waiting:
         free = served.spec.runs.max_concurrent - _busy(instance, served, active)
         chosen = tuple((key, history.tries[key] + 1) for key in waiting[: max(free, 0)])
-        reason = f"{len(left)} of {len(compiled.document.keys)} partitions are to be made"
+        reason = f"partitions to be made: {len(left)} of {len(compiled.document.keys)}"
+        if not chosen:
+            reason += f"; as many runs as runs.max_concurrent allows hold the device {served.spec.diffusion.device}"
         return NextStep(reason, pointer.request, compiled.document.id, chosen)
     if at_work:
-        return NextStep(f"{len(at_work)} partitions are at work, and none waits")
+        return NextStep(f"partitions at work: {len(at_work)}; none waits")
     state = state_of_records(store, compiled)
     if is_assembled(store, state) and history.is_finished:
         return NextStep(_at_rest(compiled, left, names.plan_job))
@@ -83,7 +89,8 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
 def _at_rest(compiled: CompiledPlan, left: Sequence[str], job: str) -> str:
     if not left:
         return f"everything is made: {len(compiled.document.keys)} partitions, image_set and compute_audit"
-    return f"{len(left)} partitions failed or were cancelled and wait for a request, such as {left[0]}: launch {job}"
+    waiting = "partitions that failed or were cancelled and wait for a request"
+    return f"{waiting}: {len(left)}, such as {left[0]}; launch {job}"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the Dagster UI shows of each asset beside its figures: tables, pictures and links.
 
-Everything here lies in the event log of every run, so it stays small: no picture above 100 KB, no table above
-:data:`ROWS` rows. Figures are plain numbers, so that Dagster plots them over runs.
+Everything here lies in the event log of every run, so it stays small: no picture above 100 KB, no long table. Figures
+are plain numbers, so that Dagster plots them over runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from hierflow.audit.account import Audit, audit_metadata
+from hierflow.assets.tables import prompt_table, table
+from hierflow.audit.account import BOOKED, Audit, audit_metadata
 from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow, build_manifest, contact_sheet, decode_png
 from hierflow.images.dendrogram import dendrogram
@@ -26,9 +27,6 @@ from hierflow.stages.space import Space
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord, PartitionRecord
 
-ROWS = 64
-"""Rows of a table; the rest is counted in its caption."""
-_CELL = 300
 _SHEET_IMAGES = 48
 _PICTURE_BYTES = 70_000
 """Of a picture before base64, which makes 93 KB of them."""
@@ -64,28 +62,6 @@ def manifest_columns(rows: Sequence[ImageRow]) -> dg.TableSchema:
     )
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue | str:
-    """The first rows of a table, each value as short text or a number; columns are those of the first row."""
-    shown = [{name: _cell(value) for name, value in row.items()} for row, _ in zip(rows, range(ROWS), strict=False)]
-    if not shown:
-        return "none"
-    kinds = {str: "string", int: "int", float: "float", bool: "bool"}
-    columns = [dg.TableColumn(name, kinds[type(value)]) for name, value in shown[0].items()]
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in shown], dg.TableSchema(columns=columns))
-
-
-def prompt_table(prompts: PromptSet, rows: Iterable[int]) -> Any:
-    """Prompts of a set with their ids and axes."""
-    return table(
-        {
-            "prompt_id": prompts.ids[row],
-            "prompt": prompts.texts[row],
-            **{name: str(column[row]) for name, column in prompts.columns.items()},
-        }
-        for row in rows
-    )
-
-
 def picture(data: bytes, kind: str, caption: str) -> dg.MarkdownMetadataValue:
     """A picture that the UI shows behind "Show Markdown"."""
     return dg.MetadataValue.md(f"![{caption}](data:image/{kind};base64,{base64.b64encode(data).decode()})")
@@ -108,17 +84,16 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
     ]
     return {
         "tree": _drawn_tree(stage, compiled, prompts),
-        "saved": document.saved,
+        "saved": round(document.saved, 4),
         "evaluations_planned": document.planned,
         "evaluations_standard": document.standard,
-        "regret": comparison.regret,
-        "drift": comparison.drift,
+        "regret": round(comparison.regret, 4),
+        "drift": round(comparison.drift, 4),
         "prompts": compiled.plan.leaves,
         "grafts": int(compiled.planted.generations.max()),
         "retired": len(document.retired),
         "partitions": len(document.partitions),
         "partition_sizes": table(partitions),
-        "evaluations_by_step": [int(size) * document.images_per_prompt for size in compiled.plan.frontier_sizes],
         "tau": document.tau,
         "plan": document.id,
     }
@@ -158,12 +133,12 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
             "evaluations_executed": record.executed,
             "evaluations_reused": max(record.planned - record.executed, 0),
             "evaluations_standard": standard,
-            "saved": 1 - record.planned / standard,
+            "saved": round(1 - record.planned / standard, 4),
             "prompts": prompt_table(prompts, rows),
         },
         "images": images,
         "quality_scores": {
-            **({"mean_clip_similarity": sum(scores) / len(scores)} if scores else {}),
+            **({"mean_clip_similarity": round(sum(scores) / len(scores), 4)} if scores else {}),
             "least_like_their_prompts": table(_worst_first(prompts, row_of, made)),
         },
     }
@@ -211,7 +186,11 @@ def partition_rows(states: Sequence[PartitionState]) -> list[Metadata]:
 
 def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all_runs: Audit) -> Metadata:
     """Of compute_audit: its figures, and the evaluations by every column of the prompts that has few values."""
-    known = {name: value for name, value in audit_metadata(account).items() if value is not None}
+    known = {
+        f"evaluations_{name}" if name in BOOKED else name: round(value, 4) if isinstance(value, float) else value
+        for name, value in audit_metadata(account).items()
+        if value is not None
+    }
     by, _ = by_columns(rows, stage.spec.diffusion.steps, all_runs)
     tables = {f"by_{column}": table(_share(share) for share in shares) for column, shares in by.items()}
     return {"page": link(stage, AUDIT_PAGE), "audit": link(stage, AUDIT), **known, **tables}
@@ -219,21 +198,21 @@ def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all
 
 def _share(share: ColumnShare) -> Metadata:
     """One value of a column as a row of the table."""
-    row = {
-        "value": str(share.value),
+    row: Metadata = {
+        "value": share.value,
         "images": share.images,
-        "standard": round(share.standard, 1),
-        "planned": round(share.planned, 1),
-        "saved": round(share.saved, 4),
-        "paid": round(share.paid, 1),
-        "gpu_seconds": round(share.gpu_seconds, 1),
+        "standard": share.standard,
+        "planned": share.planned,
+        "saved": share.saved,
+        "paid": share.paid,
+        "gpu_seconds": share.gpu_seconds,
     }
-    return row if share.cost is None else {**row, "cost": round(share.cost, 4)}
+    return row if share.cost is None else {**row, "cost": share.cost}
 
 
 def _worst_first(prompts: PromptSet, row_of: Mapping[str, int], made: list[ImageRecord]) -> Iterable[Metadata]:
     for image in sorted(made, key=lambda image: min(image.scores.values(), default=0.0))[:10]:
-        scores = {name: round(value, 4) for name, value in image.scores.items()}
+        scores = dict(image.scores)
         yield {"prompt": prompts.texts[row_of[image.prompt_id]], **scores, "image": image.path}
 
 
@@ -244,7 +223,3 @@ def _sheet(stage: Stage, images: list[ImageRecord]) -> Any:
     pixels = [decode_png(stage.store.files.read(image.path)) for image in shown]
     sheet = contact_sheet(pixels, limit_bytes=_PICTURE_BYTES)
     return picture(sheet, "jpeg", f"{len(shown)} of {len(images)} images")
-
-
-def _cell(value: Any) -> Any:
-    return f"{value[:_CELL]}..." if isinstance(value, str) and len(value) > _CELL else value

@@ -80,13 +80,13 @@ _ASSETS = {
         partitioned=True,
     ),
     "image_set": _Asset(
-        # The tree and the trunk too, or a run of all unpartitioned assets, which the UI offers, would begin here.
-        ("images", "quality_scores", "embedding_tree", "shared_latents"),
+        # The trunk too, or a run of all unpartitioned assets, which the UI offers, would begin here.
+        ("quality_scores", "shared_latents"),
         ("parquet", "html"),
         "The manifest, a row an image, and the gallery. Follows even if partitions failed.",
     ),
     "compute_audit": _Asset(
-        ("image_set", "subtree_latents", "shared_latents"),
+        ("image_set",),
         ("json", "html"),
         "What the set cost and what sharing saved, counted by a hook on the network.",
     ),
@@ -109,7 +109,7 @@ def asset_specs(spec: ImageSetSpec, translate: Translate) -> dict[str, dg.AssetS
             dg.AssetSpec(
                 key=dg.AssetKey([*spec.assets.key_prefix, spec.name, asset]),
                 deps=upstream,
-                description=f"{about.description}\n\n{_how_to_make(asset, names)}",
+                description="\n\n".join([about.description, *_place(asset, spec), _how_to_make(asset, names)]),
                 group_name=spec.assets.group or spec.name,
                 owners=spec.assets.owners,
                 tags={SET_TAG: spec.name, **spec.assets.tags},
@@ -129,6 +129,18 @@ def automation_conditions() -> dict[str, dg.AutomationCondition[Any]]:
     so partitions and reports are left to the sensor, which looks at the store.
     """
     return {asset: dg.AutomationCondition.eager() for asset in PLAN_ASSETS}
+
+
+def _place(asset: str, spec: ImageSetSpec) -> list[str]:
+    """Where to look at a report, on the page of its asset."""
+    pages = {"image_set": "gallery.html", "compute_audit": "audit.html"}
+    if asset not in pages:
+        return []
+    folder = (spec.storage.url or spec.storage.path).rstrip("/")
+    page = f"{folder}/{spec.name}/{pages[asset]}"
+    return [
+        f"[{page}]({page})" if spec.storage.url else f"Look at `{page}` (storage.path is relative to the document)."
+    ]
 
 
 def _how_to_make(asset: str, names: SetNames) -> str:

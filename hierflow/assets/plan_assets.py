@@ -4,7 +4,7 @@ What the ops do is imported as they run: a code location that only lists its ass
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -51,6 +51,12 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     return [_prompt_set(served), _prompt_embeddings(served), _embedding_tree(served), _shared_latents(served)]
 
 
+_TREE_CHECKS = {
+    "regret": "How much more evaluations the pinned tree plans than one founded today would: planned / fresh - 1.",
+    "drift": "How much farther prompts are from what they share than on a tree founded today.",
+}
+
+
 class TreeConfig(dg.Config):
     """What a run may ask of embedding_tree.
 
@@ -61,12 +67,15 @@ class TreeConfig(dg.Config):
     rebuild: str = ""
 
 
-def _asset(served: ServedSet, asset: str, checks: Sequence[str] = ()) -> Any:
+def _asset(served: ServedSet, asset: str, checks: Mapping[str, str] | None = None) -> Any:
     """Decorates the op that makes one asset."""
     return dg.multi_asset(
         name=served.names.op(asset),
         specs=[served.specs[asset]],
-        check_specs=[dg.AssetCheckSpec(check, asset=served.key(asset)) for check in checks],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=served.key(asset), description=about)
+            for name, about in (checks or {}).items()
+        ],
         retry_policy=served.retry_policy,
     )
 
@@ -74,7 +83,8 @@ def _asset(served: ServedSet, asset: str, checks: Sequence[str] = ()) -> Any:
 def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_set")
     def prompt_set(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from hierflow.assets.displays import prompt_table, text_columns
+        from hierflow.assets.displays import text_columns
+        from hierflow.assets.tables import prompt_table
         from hierflow.prompts import load_prompts
 
         with run_stage(context, served) as stage:
@@ -120,7 +130,7 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
-    @_asset(served, "embedding_tree", checks=("regret", "drift"))
+    @_asset(served, "embedding_tree", checks=_TREE_CHECKS)
     def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
         from hierflow.assets.displays import tree_metadata
         from hierflow.stages.comparison import compare_to_fresh

@@ -27,7 +27,13 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=served.names.op("image_set"),
         specs=[served.specs["image_set"]],
-        check_specs=[dg.AssetCheckSpec("complete", asset=served.key("image_set"))],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "complete",
+                asset=served.key("image_set"),
+                description="Every prompt has the image that the plan asks for.",
+            )
+        ],
         retry_policy=served.retry_policy,
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -65,7 +71,13 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=served.names.op("compute_audit"),
         specs=[served.specs["compute_audit"]],
-        check_specs=[dg.AssetCheckSpec("books_balance", asset=served.key("compute_audit"))],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "books_balance",
+                asset=served.key("compute_audit"),
+                description="What a hook on the network counted is what plan and ledger say was to be done.",
+            )
+        ],
         retry_policy=served.retry_policy,
     )
     def compute_audit(context: dg.AssetExecutionContext) -> Iterator[Any]:

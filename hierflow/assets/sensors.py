@@ -39,7 +39,10 @@ def continue_sensor(served: ServedSet, jobs: Sequence[Any]) -> dg.SensorDefiniti
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from hierflow.assets.continuation import next_step
 
-        step = next_step(context.instance, served)
+        try:
+            step = next_step(context.instance, served)
+        except HierflowError as error:
+            return dg.SkipReason(str(error))
         requests = _requests(step, served)
         if not requests:
             return dg.SkipReason(step.reason)

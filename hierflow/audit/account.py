@@ -11,7 +11,7 @@ from hierflow.audit.spending import Cost, GpuUse, cost_of, gpu_use
 from hierflow.spec import CostSpec
 from hierflow.store.ledger import Entry
 
-_BOOKED = (
+BOOKED = (
     *("standard", "planned", "executed", "reused", "replayed", "redone", "measured"),
     *("outstanding", "unaccounted"),
 )
@@ -107,7 +107,7 @@ def audit_metadata(account: Audit) -> dict[str, int | float | str | None]:
     """
     books, cost = account.books, account.cost
     return {
-        **{name: getattr(books, name) for name in _BOOKED},
+        **{name: getattr(books, name) for name in BOOKED},
         "saved": books.saved,
         "executed_ever": account.executed_ever,
         "padding_share": account.padding_share,

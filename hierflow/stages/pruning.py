@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hierflow.errors import InputError
+from hierflow.errors import InputError, RunError
 from hierflow.hashing import text_hash
 from hierflow.images import ImageRow, read_manifest
+from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import MANIFEST, assembled
 from hierflow.store.plans import CompiledPlan
@@ -52,17 +53,21 @@ def find_waste(stage: Stage) -> Waste:
 
     Raises:
         InputError: the set has never been run.
-        DamagedFileError: plan, tree or prompts are not intact, so that nobody can tell what is needed.
+        RunError: plan, tree or prompts are not intact, so that nobody can tell what is needed.
     """
-    compiled = stage.store.plans.current()
-    if compiled is None:
+    try:
+        compiled = stage.store.plans.current()
+        prompts = compiled and stage.store.prompts.load(compiled.document.prompts)
+    except (FileNotFoundError, DamagedFileError) as error:
+        raise RunError(f"what the set needs cannot be told ({error}); run it, then prune") from error
+    if compiled is None or prompts is None:
         raise InputError(
             "has not been run yet, so there is nothing to prune",
             field="name",
             value=stage.spec.name,
             remedy="run it first: hierflow run SPEC",
         )
-    needed = _needed(stage, compiled)
+    needed = _needed(stage, compiled, prompts)
     found: dict[str, dict[str, int]] = {kind: {} for kind in _FILES}
     for path, size in sorted(stage.store.files.sizes().items()):
         for kind, pattern in _FILES.items():
@@ -83,11 +88,10 @@ def remove(stage: Stage, waste: Waste) -> None:
             stage.store.files.delete(path)
 
 
-def _needed(stage: Stage, compiled: CompiledPlan) -> dict[str, set[str]]:
+def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[str, set[str]]:
     """The names of the files of each kind that stay."""
     document, planted = compiled.document, compiled.planted
-    rows = assembled(stage, compiled, stage.store.prompts.load(document.prompts)).rows
-    records, images = _pictures(stage, compiled, rows)
+    records, images = _pictures(stage, compiled, assembled(stage, compiled, prompts).rows)
     shards = stage.store.conditioning(planted.encoder).shards()
     texts = set(planted.texts)
     return {

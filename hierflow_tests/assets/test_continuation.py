@@ -69,7 +69,7 @@ def test_after_the_plan_come_the_partitions_one_by_one_and_then_the_reports(serv
     assert ticks(served) == [[key] for key in served.partitions] + [[NAMES.finish_job]]
     assert step_of(served).reason.startswith("everything is made: 2 partitions")
     audit = served.metadata("compute_audit")
-    assert audit["executed"] == audit["planned"]
+    assert audit["evaluations_executed"] == audit["evaluations_planned"]
 
 
 def test_a_second_request_with_nothing_changed_launches_no_partition(served: Served) -> None:
@@ -77,7 +77,7 @@ def test_a_second_request_with_nothing_changed_launches_no_partition(served: Ser
     ticks(served)
     served.execute(NAMES.plan_job)
     assert ticks(served) == [[NAMES.finish_job]]
-    assert served.metadata("compute_audit")["executed"] == 0
+    assert served.metadata("compute_audit")["evaluations_executed"] == 0
 
 
 def test_an_edit_launches_what_it_has_changed(served: Served, tiny_learned: Path) -> None:
@@ -118,7 +118,10 @@ def test_a_partition_that_keeps_failing_is_tried_twice_and_the_rest_goes_on(
     assert ticks(served) == [[second], [NAMES.finish_job]]
     assert served.metadata("image_set")["complete"] is False
     waiting = step_of(served).reason
-    assert waiting == f"1 partitions failed or were cancelled and wait for a request, such as {first}: launch trial"
+    assert (
+        waiting
+        == f"partitions that failed or were cancelled and wait for a request: 1, such as {first}; launch trial"
+    )
 
     served.execute(NAMES.plan_job)  # the next night's request tries again
     assert ticks(served) == [[first], [NAMES.finish_job]]

@@ -60,7 +60,9 @@ def test_an_unchanged_rerun_gives_equal_versions(original: Served, copied: Serve
     for asset in ("denoising_plan", "subtree_latents", "images", "quality_scores"):
         assert copied.versions(asset) == original.versions(asset), asset
     planned = copied.metadata("embedding_tree")["evaluations_planned"]
-    assert copied.metadata("compute_audit")["executed"] == planned  # over all runs of the plan, of which this was one
+    assert (
+        copied.metadata("compute_audit")["evaluations_executed"] == planned
+    )  # over all runs of the plan, of which this was one
 
 
 def test_an_edited_prompt_moves_what_it_changes_and_leaves_the_trunk_alone(original: Served, copied: Served) -> None:
@@ -89,6 +91,7 @@ def test_a_rebuild_can_be_asked_for_in_the_launchpad(original: Served, copied: S
     assert job.execute_in_process(instance=copied.instance, run_config=tree).success
     assert copied.metadata("embedding_tree")["grafts"] == 0
     assert copied.metadata("embedding_tree")["regret"] == 0
+
 
 def test_another_seed_moves_the_trunk(original: Served, copied: Served) -> None:
     write_document(copied.document.parent, diffusion={"seed": 1})
@@ -175,7 +178,7 @@ def test_metadata_is_numbers_to_plot(original: Served) -> None:
     )
     assert (tree["evaluations_planned"], tree["evaluations_standard"], tree["prompts"]) == (9, 16, 4)
     assert (latents["evaluations_planned"], latents["evaluations_executed"]) == (4, 4)
-    assert (audit["planned"], audit["executed"], audit["standard"]) == (9, 9, 16)
+    assert tuple(audit[f"evaluations_{name}"] for name in ("planned", "executed", "standard")) == (9, 9, 16)
     assert 0 < audit["saved"] < 1
     assert isinstance(original.metadata("quality_scores")["mean_clip_similarity"], float)
     assert original.metadata("image_set")["dagster/row_count"] == 4

@@ -22,8 +22,8 @@ PARENTS = {
     "subtree_latents": {"denoising_plan", "shared_latents"},
     "images": {"subtree_latents"},
     "quality_scores": {"images"},
-    "image_set": {"images", "quality_scores", "embedding_tree", "shared_latents"},
-    "compute_audit": {"image_set", "subtree_latents", "shared_latents"},
+    "image_set": {"quality_scores", "shared_latents"},
+    "compute_audit": {"image_set"},
 }
 PARTITIONED = {"denoising_plan", "subtree_latents", "images", "quality_scores"}
 

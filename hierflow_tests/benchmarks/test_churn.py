@@ -75,8 +75,7 @@ def test_below_its_own_height_a_cluster_does_not_stay_together_on_another_path()
     around = TOPICS[0] + 0.8 * np.concatenate([apart, -apart])  # their mean is everybody's
     new = {text_hash(f"around {index}"): row for index, row in enumerate(around)}
     tree = pinned(founding)
-    with attached_by("own_height"):
-        work = tree.change([*founding, *new], founding | new)
+    work = tree.change([*founding, *new], founding | new)
     alone = Fresh(list(new), new).plan(TAU).evaluations
     assert 0.8 * alone < work.executed <= alone  # each other's company is all they have to share
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.catalogue import KNOWN, draw
-from benchmarks.grafting_quality import Outcome, Setting, compare, lower_bound, rows_of
+from benchmarks.grafting_pairs import Outcome, Setting, compare
+from benchmarks.grafting_quality import lower_bound, rows_of
 from benchmarks.mini_model.grammar import parse_prompt
 
 

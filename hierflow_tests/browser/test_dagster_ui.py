@@ -153,14 +153,15 @@ def test_runs_and_sensor_tell_what_was_done(made: MadeSet, show: Show, keep: Kee
     run = made.runs_of(made.request, NAMES.subtree_job)[0]
     page = show(f"/runs/{run['runId']}", "RUN_SUCCESS")
     keep(page, "run")
-    page = show(f"{location(made)}/sensors/{NAMES.sensor}", "Frequency")
+    page = show(f"{location(made)}/sensors/{NAMES.sensor}", "View logs")
     keep(page, "sensor")
 
 
 def test_prompts_are_shown_and_do_no_harm(made: MadeSet, show: Show, keep: Keep) -> None:
     page = show(f"/assets/{NAMES.name}/prompt_set", "Metadata")
+    shown = opened(page, "prompts")
     for prompt in STRANGE:
-        cell = page.get_by_text(prompt[:60]).first
+        cell = shown.get_by_text(prompt[:60]).first
         cell.scroll_into_view_if_needed()
         assert cell.is_visible(), prompt
     keep(page, "prompts")

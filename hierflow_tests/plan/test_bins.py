@@ -69,6 +69,20 @@ def test_a_node_is_owned_by_the_bin_that_holds_all_its_prompts_and_else_by_the_t
         assert owner[node] == (inside[up] if up >= 0 else TRUNK)
 
 
+@quick
+@given(tree=trees(12), data=st.data())
+def test_a_subtree_within_another_ones_belongs_to_its_own_bin(tree: EmbeddingTree, data: st.DataObject) -> None:
+    nodes = st.sets(st.integers(0, tree.root), max_size=6)
+    inside = {node: data.draw(st.integers(0, 2)) for node in data.draw(nodes)}
+    bins = [tuple(node for node, index in inside.items() if index == bin_) for bin_ in range(3)]
+    owner = owners(tree, bins)
+    for node in range(2 * tree.leaves - 1):
+        up = node
+        while up >= 0 and up not in inside:
+            up = int(tree.parents[up])
+        assert owner[node] == (inside[up] if up >= 0 else TRUNK)
+
+
 def test_a_set_that_fits_is_one_bin_without_a_trunk() -> None:
     tree = grown(20)
     assert cut_bins(tree, 20) == [(tree.root,)]

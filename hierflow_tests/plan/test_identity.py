@@ -9,9 +9,12 @@ import pytest
 
 from hierflow.hashing import text_hash
 from hierflow.plan.identity import SamplingIdentity, StateIds, conditioning_id, next_state_id
-from hierflow.plan.segments import Plan
+from hierflow.plan.schedule import phi
+from hierflow.plan.segments import Plan, compile_plan
 from hierflow.tree import EmbeddingTree
+from hierflow.tree.planted import Graft, PlantedTree
 from hierflow_tests.plan.trees import grown
+from hierflow_tests.tree import growths
 
 IDENTITY = SamplingIdentity(
     denoiser="d" * 64,
@@ -95,6 +98,22 @@ def test_a_chain_continues_its_parents_chain() -> None:
             assert ids.at(segment, k) == state
         assert ids.end(segment) == state
         assert ids.chain(segment) == ids.at(segment, int(plan.first[segment]))
+
+
+def test_a_run_that_a_graft_divides_has_one_chain_and_the_ids_it_had() -> None:
+    tree, alone = EmbeddingTree.from_embeddings([[1.0, 0.0], [1.0, 0.5]]), EmbeddingTree.from_embeddings([[1.0]])
+    before = PlantedTree(tree, ("a", "b"), "enc")
+    after = before.grafted([Graft(tree.root, float(phi(1.0, 9)[2]), alone, ("g",))]).planted
+    old, new = (compile_plan(planted.tree, 1.0, 9) for planted in (before, after))
+    whole, divided = growths.ids_of(before, old), growths.ids_of(after, new)
+    upper, lower = (segment for segment, sizes in enumerate(new.sizes) if sizes > 1)
+    assert (new.first[upper], new.last[upper], new.first[lower], new.last[lower]) == (1, 3, 4, old.last[0])
+    assert divided.chain(upper) == divided.chain(lower) == whole.chain(0) == whole.at(0, 1)
+    assert [divided.at(upper if k <= 3 else lower, k) for k in range(1, int(old.last[0]) + 1)] == [
+        whole.at(0, k) for k in range(1, int(old.last[0]) + 1)
+    ]
+    (graft,) = (segment for segment in range(len(new.nodes)) if after.founders(int(new.nodes[segment])) == ["g"])
+    assert divided.chain(graft) == divided.at(graft, 4) != divided.at(lower, 4)
 
 
 def test_a_prompt_is_decoded_from_the_last_state_on_its_path() -> None:

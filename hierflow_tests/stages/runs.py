@@ -61,7 +61,7 @@ class Run:
         found = {}
         for text, hashed in zip(self.prompts.distinct, self.prompts.hashes, strict=True):
             for index, ids in enumerate(self.compiled.ids):
-                stored = self.stage.store.states.load(ids.final(self.compiled.planted.leaf_of[hashed]))
+                stored = self.stage.store.states.load(ids.final(self.compiled.leaf_of[hashed]))
                 assert stored is not None
                 found[text, index] = stored[0]["latents"]
         return found
@@ -109,22 +109,22 @@ def stage_of(spec: ImageSetSpec, progress: OpenProgress = Silent) -> Stage:
     return Stage(spec, Path.cwd(), None, run=run, invocation=run, progress=progress)
 
 
-def planned(stage: Stage) -> tuple[CompiledPlan, PromptSet]:
-    """The stages up to the plan."""
+def planned(stage: Stage, rebuild: str = "") -> tuple[CompiledPlan, PromptSet]:
+    """The stages up to the plan; `rebuild` as in :func:`make_plan`."""
     prompts = load_prompts(stage.spec.prompts, stage.base)
-    compiled = make_plan(stage, prompts, embed(stage, prompts))
+    compiled = make_plan(stage, prompts, embed(stage, prompts), rebuild)
     adopt(stage, compiled)
     return compiled, prompts
 
 
-def carry_out(spec: ImageSetSpec, progress: OpenProgress = Silent) -> Run:
+def carry_out(spec: ImageSetSpec, progress: OpenProgress = Silent, rebuild: str = "") -> Run:
     """Every stage of one run."""
-    return carried_out(stage_of(spec, progress))
+    return carried_out(stage_of(spec, progress), rebuild)
 
 
-def carried_out(stage: Stage) -> Run:
+def carried_out(stage: Stage, rebuild: str = "") -> Run:
     """Every stage of one run, in the given stage."""
-    compiled, prompts = planned(stage)
+    compiled, prompts = planned(stage, rebuild)
     keys = todo(stage.store, compiled)
     denoise_trunk(stage, compiled, keys)
     for key in keys:
