@@ -68,6 +68,7 @@ def prune(stage: Stage, document: Path, *, delete: bool) -> Pruning:
         keys = tuple(key for key in waste.keys if key in listed)
         if delete:
             remove(stage, waste)
-            for key in keys if instance else ():
-                instance.delete_dynamic_partition(served.names.partitions, key)
+            if instance:
+                for key in keys:
+                    instance.delete_dynamic_partition(served.names.partitions, key)
     return Pruning(stage.spec.name, waste, keys, delete)

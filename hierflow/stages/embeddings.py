@@ -103,7 +103,8 @@ def stored_conditioning(stage: Stage, encoder: str, hashes: tuple[str, ...]) -> 
     lost = [text for text in hashes if text not in rows]
     if lost:
         raise RunError(
-            f"the stored embeddings of {len(lost)} prompts are lost or damaged; materialise prompt_embeddings again"
+            f"the stored embeddings of {len(lost)} prompts that the tree was made from are lost or damaged; "
+            "launch the set's job again, and if that does not help rebuild the tree: hierflow run SPEC --rebuild"
         )
     return stacked([rows[text] for text in hashes])
 

@@ -63,7 +63,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
         paid = _paid(stage, compiled, prompts, denoised, missing)
         for start in range(0, len(missing), CHUNK):
             for image in _decoded(stage, compiled, prompts, denoised, missing[start : start + CHUNK], paid):
-                made[image.state, image.prompt_id] = image
+                made[image.state, image.prompt_id] = _as_before(earlier, image)
         denoised.watch.lap("decode")
         records = [found for found in made.values() if found is not None]
         scored = _scored(stage, compiled, prompts, records)
@@ -192,6 +192,15 @@ def _decoded(
             thumbnails.keep(sha256, pixels[row])
         share = float(paid[image.record.image_index][image.leaf])
         yield replace(image.record, path=path, sha256=sha256, size=len(png), run=stage.run, paid=share)
+
+
+def _as_before(earlier: dict[tuple[str, int, str], ImageRecord], image: ImageRecord) -> ImageRecord:
+    """An image that was lost and made again keeps what was paid for it, and, bit for bit the same, who made it."""
+    found = earlier.get((image.prompt_id, image.image_index, image.state))
+    if found is None or image.error:
+        return image
+    run = found.run if found.sha256 == image.sha256 else image.run
+    return replace(image, paid=found.paid + image.paid, run=run)
 
 
 def _final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:

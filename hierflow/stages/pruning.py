@@ -57,7 +57,7 @@ def find_waste(stage: Stage) -> Waste:
     """
     try:
         compiled = stage.store.plans.current()
-        prompts = compiled and stage.store.prompts.load(compiled.document.prompts)
+        prompts = stage.store.prompts.load(compiled.document.prompts) if compiled else None
     except (FileNotFoundError, DamagedFileError) as error:
         raise RunError(f"what the set needs cannot be told ({error}); run it, then prune") from error
     if compiled is None or prompts is None:

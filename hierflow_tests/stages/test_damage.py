@@ -149,3 +149,20 @@ def test_an_image_whose_file_is_gone_is_not_called_current(tiny_learned: Path, t
     assert [row.status for row in found.rows[:lost]] == ["failed"] * lost
     assert all("its file is gone" in row.error and not row.image_path for row in found.rows[:lost])
     assert carry_out(document(tiny_learned, tmp_path)).assembled.complete
+
+
+def test_an_image_made_again_keeps_what_was_paid_for_it_and_who_made_it(tiny_learned: Path, tmp_path: Path) -> None:
+    spec = document(tiny_learned, tmp_path)
+    first = carry_out(spec)
+    before = _paid_and_made(first)
+    for path in first.stage.store.files.list("images"):
+        first.stage.store.files.delete(path)
+
+    second = carry_out(spec)
+    assert second.account.books.executed == 0
+    assert _paid_and_made(second) == before
+    assert sum(paid for paid, _, _ in before.values()) == pytest.approx(first.account.books.executed)
+
+
+def _paid_and_made(run: Run) -> dict[str, tuple[float, str, str]]:
+    return {r.prompt_id: (r.evaluations_paid, r.run_id, r.image_sha256) for r in run.assembled.rows}
