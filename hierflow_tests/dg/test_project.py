@@ -83,7 +83,7 @@ def test_everything_of_a_set_is_listed(project: Project) -> None:
             "tau: 0.6",
             "tua: 0.6",
             "attributes.sharing.tua",
-            "'tua' is not one of ['tau', 'linkage', 'checkpoint_every']",
+            "'tua' is not one of ['tau', 'linkage', ",
         ),
     ],
 )
