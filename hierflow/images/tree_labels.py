@@ -105,7 +105,7 @@ def group_label(texts: Sequence[str], common: Collection[str]) -> str:
         return texts[0]
     shared = set.intersection(*(set(words_of(text)) for text in texts)) - set(common)
     words = [word for word in dict.fromkeys(words_of(texts[0])) if word in shared]
-    return f"{len(texts)} × {' '.join(words)}" if words else f"{texts[0]} and {len(texts) - 1} more"
+    return f"{len(texts)} × {' '.join(words)}" if words else f"{len(texts)}, such as {texts[0]}"
 
 
 def partition_label(key: str, prompts: int, lines: int, font: Font, pixels: float) -> list[str]:

@@ -142,7 +142,7 @@ class Storage:
         """The paths of all files below `folder`, sorted; empty if there is no such folder."""
         return sorted(self.sizes(folder))
 
-    def sizes(self, folder: str = "") -> dict[str, int]:
+    def sizes(self, folder: str | None = None) -> dict[str, int]:
         """The bytes of every file below `folder`, by default of all, by path; empty if there is no such folder."""
         found = self._find(folder)
         return {path: size for path, size in found.items() if not PurePosixPath(path).name.startswith(".")}
@@ -162,8 +162,10 @@ class Storage:
         if self._fs.exists(self._root):
             self._fs.rm(self._root, recursive=True)
 
-    def _find(self, folder: str = "") -> dict[str, int]:
-        found: dict[str, dict[str, Any]] = self._fs.find(self._full(folder) if folder else self._root, detail=True)
+    def _find(self, folder: str | None = None) -> dict[str, int]:
+        found: dict[str, dict[str, Any]] = self._fs.find(
+            self._root if folder is None else self._full(folder), detail=True
+        )
         return {str(name)[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
 
     def _full(self, path: str) -> str:

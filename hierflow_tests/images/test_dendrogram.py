@@ -219,7 +219,7 @@ def test_a_group_is_called_by_the_words_its_prompts_share() -> None:
     assert group_label(["a painting of a red fox, in Paris"], common) == "a painting of a red fox, in Paris"
     fox = ["a painting of a red fox, in Paris", "a painting of a red fox at dusk"]
     assert group_label(fox, common) == "2 × red fox"
-    assert group_label(["one", "two", "three"], common) == "one and 2 more"
+    assert group_label(["one", "two", "three"], common) == "3, such as one"
 
 
 def test_groups_have_room_and_are_as_small_as_it_allows() -> None:

@@ -26,7 +26,9 @@ def mismatch(mean: list[float], path: Path, E: np.ndarray, steps: int) -> float:
     return total
 
 
-def place(mean: list[float], paths: Sequence[Path], E: np.ndarray, tau: float, budget: float) -> Place:
+def place(
+    mean: list[float], paths: Sequence[Path], E: np.ndarray, tau: float, budget: float, height: float = 0.0
+) -> Place:
     """The longest stretch of a path that `mean` may share; of equally long ones that of the smallest node.
 
     Args:
@@ -35,12 +37,14 @@ def place(mean: list[float], paths: Sequence[Path], E: np.ndarray, tau: float, b
         E: (N, D) their embeddings.
         tau: a step where phi is 0 is shared by nobody.
         budget: what the mismatch may come to.
+        height: of the new cluster in its own tree; it is not together at a step whose phi is smaller.
     """
     best: Place = (-1, 0)
     for path in paths:
         phi = np.linspace(0, tau, len(path))[::-1]
         for steps in range(1, len(path) + 1):
-            if phi[steps - 1] > 0 and mismatch(mean, path, E, steps) <= budget + ROUNDING:
+            together = phi[steps - 1] > 0 and phi[steps - 1] >= height
+            if together and mismatch(mean, path, E, steps) <= budget + ROUNDING:
                 host = path[steps - 1][0]
                 if steps > best[1] or (steps == best[1] and host < best[0]):
                     best = (host, steps)
@@ -89,7 +93,8 @@ def cheapest_places(
             members = leaves_of(node, merges, n)
             if len(members) > max_prompts:
                 break
-            places[members] = place(cluster_mean(F, sorted(members)), paths, E, tau, budget)
+            height = float(heights[node - n]) if node >= n else 0.0
+            places[members] = place(cluster_mean(F, sorted(members)), paths, E, tau, budget, height)
             for level in levels[places[members][1] :]:
                 cost += len({cluster & members for cluster in level} - {frozenset()})
         else:

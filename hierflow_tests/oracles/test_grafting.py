@@ -56,7 +56,7 @@ def test_every_division_of_four_prompts() -> None:
 
 
 def test_two_prompts_are_divided_where_each_alone_goes_farther_than_both_together() -> None:
-    merges, heights = np.array([[0, 1]]), np.array([0.4])
+    merges, heights = np.array([[0, 1]]), np.array([0.3])
     # At 0 and 20 degrees, so at 10 together: all three steps that can be shared, if the budget is large.
     together = cheapest_places(merges, heights, E, PATHS, E, tau=1.0, budget=9.0, max_prompts=2)
     assert together == (2, {frozenset([0, 1]): (0, 3)})
@@ -64,3 +64,10 @@ def test_two_prompts_are_divided_where_each_alone_goes_farther_than_both_togethe
     assert narrow == (2, {frozenset([0]): (0, 3), frozenset([1]): (1, 3)})
     one = cheapest_places(*ALONE, E[:1], PATHS, E, tau=1.0, budget=0.0, max_prompts=1)
     assert one == (4, {frozenset([0]): (-1, 0)})
+
+
+def test_two_prompts_that_are_not_alike_part_although_their_mean_could_go_on() -> None:
+    merges, heights = np.array([[0, 1]]), np.array([0.4])  # phi is 1, 2/3, 1/3, 0: together at two steps
+    apart = cheapest_places(merges, heights, E, PATHS, E, tau=1.0, budget=9.0, max_prompts=2)
+    assert apart == (2, {frozenset([0]): (0, 3), frozenset([1]): (0, 3)})
+    assert place([1.0, 0.0], PATHS, E, 1.0, 9.0, height=0.4) == (2, 2)

@@ -48,7 +48,7 @@ def counts(waste: Waste) -> dict[str, int]:
 
 def digests(storage: Storage, *but: str) -> dict[str, str]:
     """Every file's checksum, those below the folders `but` left out."""
-    return {path: bytes_digest(storage.read(path)) for path in storage.list("") if path.split("/")[0] not in but}
+    return {path: bytes_digest(storage.read(path)) for path in storage.sizes() if path.split("/")[0] not in but}
 
 
 def test_a_set_that_was_never_edited_has_nothing_to_prune(tiny_learned: Path, tmp_path: Path) -> None:
