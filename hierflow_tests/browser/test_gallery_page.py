@@ -282,7 +282,7 @@ def test_an_image_has_an_address_of_its_own(gallery: Page, made: tuple[Path, lis
     address = gallery.url
     assert address.endswith("#" + made[1][4].prompt_id)
     gallery.keyboard.press("Escape")
-    assert "#" not in gallery.url
+    gallery.wait_for_url(lambda url: "#" not in url)
     gallery.goto("about:blank")
     gallery.goto(address)
     assert gallery.locator("dialog .full").inner_text() == made[1][4].prompt
