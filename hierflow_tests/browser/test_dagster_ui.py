@@ -159,10 +159,8 @@ def test_runs_and_sensor_tell_what_was_done(made: MadeSet, show: Show, keep: Kee
 
 def test_prompts_are_shown_and_do_no_harm(made: MadeSet, show: Show, keep: Keep) -> None:
     page = show(f"/assets/{NAMES.name}/prompt_set", "Metadata")
-    keep(page, "prompt_set")
-    shown = opened(page, "prompts")
     for prompt in STRANGE:
-        cell = shown.get_by_text(prompt[:60]).first
+        cell = page.get_by_text(prompt[:60]).first  # so short a table is shown in place
         cell.scroll_into_view_if_needed()
         assert cell.is_visible(), prompt
     keep(page, "prompts")
