@@ -1,4 +1,4 @@
-"""What it costs that a set changes: `python -m benchmarks.churn --prompts FOLDER --work FOLDER [--figure FILE]`.
+"""What it costs that a set changes: `python -m benchmarks.churn --work FOLDER [--prompts FOLDER] [--figure FILE]`.
 
 Evaluations a night, replayed ones included, after a share of the prompts was replaced, of four ways to go on:
 
@@ -9,28 +9,46 @@ Evaluations a night, replayed ones included, after a share of the prompts was re
 
 Then thirty nights of 1 % one after the other, with new prompts drawn as the founding ones were, and from clusters
 that the tree has never seen: regret (planned over a fresh tree's, less 1) and drift (the same for mean mismatch).
-FOLDER of `--prompts` holds the paper's `prompt_templates.txt` and `style_variations.txt`.
+FOLDER of `--prompts` holds the paper's `prompt_templates.txt` and `style_variations.txt`; these need WordLlama. What
+is done lies in the FOLDER of `--work`, and a second call goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.attaching import RULES, attached_by
-from benchmarks.nights import STEPS, Fresh, Pinned, Vectors
+from benchmarks.churn_figure import draw_figure
+from benchmarks.nights import STEPS, Fresh, Night, Pinned, Price, Vectors
 from benchmarks.prompt_sets import LivingSet, mini_catalogue, prompt_templates, style_variations
+from benchmarks.results import header, kept
 from hierflow.hashing import text_hash
+from hierflow.spec import SharingSpec
 from hierflow.tree import EmbeddingTree
 
 CHANGES = (0.001, 0.01, 0.1)
-TOLERANCES = (0.5, 0.9, 2.0)
+TOLERANCES = (0.5, 0.9, 1.3, 2.0)
+TOLERANCE = SharingSpec().graft_tolerance
+TAU = SharingSpec().tau
+DRAWS = 5
+"""How many nights a price is the mean of."""
 NIGHTS = 30
 DAILY = 0.01
+
+PRICE_COLUMNS = (
+    "set", "tau", "changed", "prompts", "starting over", "content caching", "alone", "pinned", "of which replayed",
+    "pinned / starting over", "pinned / alone",
+)  # fmt: skip
+LIFE_COLUMNS = (
+    "set", "new prompts", "tau", "tolerance", "all nights / starting over", "all nights / alone", "of which replayed",
+    "regret at the end", "drift at the end",
+)  # fmt: skip
 
 
 class Embedded(NamedTuple):
@@ -42,27 +60,9 @@ class Embedded(NamedTuple):
     vectors: Vectors
 
 
-class Night(NamedTuple):
-    """One night of a pinned tree.
-
-    Attributes:
-        executed, replayed: evaluations.
-        alone: those of the new prompts as a set of their own.
-        fresh: those of starting over.
-        regret, drift: against a fresh tree.
-    """
-
-    executed: int
-    replayed: int
-    alone: int
-    fresh: int
-    regret: float
-    drift: float
-
-
-def embedded(living: LivingSet, nights: int) -> Embedded:
-    """The embeddings of whoever may occur in `nights` nights, or in one of the largest change."""
-    most = max(nights * _count(DAILY, living.founding), _count(CHANGES[-1], living.founding))
+def embedded(living: LivingSet) -> Embedded:
+    """The embeddings of whoever may occur in all nights, or in one of the largest change."""
+    most = max(NIGHTS * _count(DAILY, living.founding), _count(CHANGES[-1], living.founding))
     newcomers = {"alike": living.alike[:most], "unseen": living.unseen[:most]}
     texts = [*living.founding, *newcomers["alike"], *newcomers["unseen"]]
     hashes = {text: text_hash(text) for text in texts}
@@ -79,85 +79,57 @@ def _count(share: float, prompts: Sequence[str]) -> int:
     return max(1, round(share * len(prompts)))
 
 
-def price(living: Embedded, tau: float, tolerance: float, share: float, draws: int) -> dict[str, float]:
-    """The mean evaluations of one night in which `share` of the prompts is replaced by ones drawn alike."""
+def price(living: Embedded, tau: float, tolerance: float, share: float) -> Price:
+    """The mean evaluations of a night in which `share` of the prompts is replaced by ones drawn alike."""
     founding, count = Fresh(living.founding, living.vectors), _count(share, living.founding)
     first_night = founding.store(tau)
-    found: list[dict[str, float]] = []
-    for seed in range(draws):
+    found: list[Price] = []
+    for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         new = rng.choice(living.newcomers["alike"], size=count, replace=False).tolist()
-        stay = rng.permutation(living.founding)[count:].tolist()
-        work = Pinned(founding, tau, tolerance, first_night.copy()).change([*stay, *new], living.vectors)
-        fresh = Fresh([*stay, *new], living.vectors)
+        live = [*rng.permutation(living.founding)[count:].tolist(), *new]
+        work = Pinned(founding, tau, tolerance, first_night.copy()).change(live, living.vectors)
+        fresh = Fresh(live, living.vectors)
         cached = first_night.copy().run(fresh.planted, fresh.plan(tau)).executed
-        found.append(
-            {
-                "over": fresh.plan(tau).evaluations,
-                "cached": cached,
-                "alone": _alone(new, living.vectors, tau),
-                "pinned": work.executed,
-                "replayed": work.replayed,
-            }
-        )
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+        over, alone = fresh.plan(tau).evaluations, _alone(new, living.vectors, tau)
+        found.append(Price(count, over, cached, alone, work.executed, work.replayed))
+    return Price(*np.mean(found, axis=0).tolist())
 
 
 def _alone(texts: Sequence[str], vectors: Vectors, tau: float) -> int:
     return EmbeddingTree.from_embeddings(np.stack([vectors[text] for text in texts])).plan(tau, STEPS).evaluations
 
 
-def lives(
-    living: Embedded, kind: str, taus: Sequence[float], tolerances: Sequence[float], nights: int
-) -> dict[tuple[float, float], list[Night]]:
-    """What `nights` nights cost at every tau and tolerance; new prompts are of `kind`."""
+def life(living: Embedded, kind: str, tau: float, tolerance: float) -> list[Night]:
+    """The nights of a tree that is kept; new prompts are of `kind`."""
     rng = np.random.default_rng(0)
     live, count = list(living.founding), _count(DAILY, living.founding)
     founding = Fresh(live, living.vectors)
-    trees = {
-        (tau, tolerance): Pinned(founding, tau, tolerance, founding.store(tau))
-        for tau in taus
-        for tolerance in tolerances
-    }
-    found: dict[tuple[float, float], list[Night]] = {setting: [] for setting in trees}
-    for night in range(nights):
+    pinned = Pinned(founding, tau, tolerance, founding.store(tau))
+    nights = []
+    for night in range(NIGHTS):
         new = living.newcomers[kind][night * count : (night + 1) * count]
         live = [*rng.permutation(live)[len(new) :].tolist(), *new]
-        fresh = Fresh(live, living.vectors)
-        for (tau, tolerance), pinned in trees.items():
-            work, plan = pinned.change(live, living.vectors), fresh.plan(tau)
-            found[tau, tolerance].append(
-                Night(
-                    work.executed,
-                    work.replayed,
-                    _alone(new, living.vectors, tau),
-                    plan.evaluations,
-                    pinned.plan.evaluations / plan.evaluations - 1,
-                    pinned.mismatch / fresh.mismatch(plan) - 1,
-                )
-            )
-    return found
+        work, fresh = pinned.change(live, living.vectors), Fresh(live, living.vectors)
+        plan, alone = fresh.plan(tau), _alone(new, living.vectors, tau)
+        regret = pinned.plan.evaluations / plan.evaluations - 1
+        drift = pinned.mismatch / fresh.mismatch(plan) - 1
+        nights.append(Night(work.executed, work.replayed, alone, plan.evaluations, regret, drift))
+    return nights
 
 
-def price_rows(living: Embedded, taus: Sequence[float], draws: int) -> Iterator[str]:
-    """One row a tau and change, at the default tolerance."""
-    for tau in taus:
-        for share in CHANGES:
-            if share * len(living.founding) < 0.5:
-                continue
-            cost = price(living, tau, 0.9, share, draws)
-            yield (
-                f"| {living.name} | {tau:g} | {share:.1%} | {_count(share, living.founding):,} | {cost['over']:,.0f} "
-                f"| {cost['cached']:,.0f} | {cost['alone']:,.0f} | {cost['pinned']:,.0f} | {cost['replayed']:,.0f} "
-                f"| {cost['pinned'] / cost['over']:.2%} | {cost['pinned'] / cost['alone']:.0%} |"
-            )
+def price_row(name: str, tau: float, share: float, cost: Price) -> str:
+    """A row of the first table."""
+    return (
+        f"| {name} | {tau:g} | {share:.1%} | {cost.prompts:,.0f} | {cost.over:,.0f} "
+        f"| {cost.cached:,.0f} | {cost.alone:,.0f} | {cost.pinned:,.0f} | {cost.replayed:,.0f} "
+        f"| {cost.pinned / cost.over:.2%} | {cost.pinned / cost.alone:.0%} |"
+    )
 
 
 def life_row(name: str, kind: str, tau: float, tolerance: float, nights: Sequence[Night]) -> str:
-    """What the nights of one setting came to."""
-    executed, replayed, alone, fresh = (
-        sum(night[place] for night in nights) for place in range(4)
-    )  # fmt: skip
+    """A row of the second table: what the nights of one setting came to."""
+    executed, replayed, alone, fresh = np.sum([night[:4] for night in nights], axis=0).tolist()
     last = nights[-1]
     return (
         f"| {name} | {kind} | {tau:g} | {tolerance:g} | {executed / fresh:.2%} | {executed / alone:.0%} "
@@ -165,71 +137,59 @@ def life_row(name: str, kind: str, tau: float, tolerance: float, nights: Sequenc
     )
 
 
-def draw_figure(curves: dict[tuple[str, float], list[Night]], title: str, path: Path) -> None:
-    """Regret and drift over the nights, a line for every kind of newcomer and tolerance."""
-    import matplotlib
+class Bench:
+    """The measurements of one rule, kept in a folder."""
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import PercentFormatter
+    def __init__(self, work: Path, rule: str) -> None:
+        self.work, self.rule = work, rule
 
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
-    shades = {"alike": plt.get_cmap("Blues"), "unseen": plt.get_cmap("Oranges")}
-    for place, (panel, name) in enumerate(zip(panels, ("regret", "drift"), strict=True)):
-        for (kind, tolerance), nights in curves.items():
-            depth = 0.45 + 0.25 * TOLERANCES.index(tolerance)
-            days = range(len(nights) + 1)
-            values = [0.0, *(getattr(night, name) for night in nights)]
-            panel.plot(days, values, color=shades[kind](depth), label=f"{kind}, tolerance {tolerance:g}", lw=1.6)
-        panel.set(title=name, xlabel="nights of 1 % change", xlim=(0, NIGHTS))
-        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        panel.axhline(0, color="0.75", lw=0.8, zorder=0)
-        panel.grid(axis="y", color="0.93")
-        panel.spines[["top", "right"]].set_visible(False)
-        if place == 0:
-            panel.legend(frameon=False, fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    def prices(self, living: Embedded, tau: float, tolerance: float) -> Iterator[tuple[float, Price]]:
+        """The price of each change that is at least half a prompt."""
+        for share in CHANGES:
+            if share * len(living.founding) >= 0.5:
+                path = self._path("price", living.name, share, tau, tolerance)
+                yield share, Price(*kept(path, partial(price, living, tau, tolerance, share)))
+
+    def life(self, living: Embedded, kind: str, tau: float, tolerance: float) -> list[Night]:
+        """The nights of one setting."""
+        path = self._path("life", living.name, kind, tau, tolerance)
+        return [Night(*night) for night in kept(path, partial(life, living, kind, tau, tolerance))]
+
+    def _path(self, *parts: object) -> Path:
+        return self.work / ("_".join(map(str, (*parts, self.rule))) + ".json")
 
 
 def main() -> None:
     """Print both tables, and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--prompts", type=Path, help="folder of the paper's prompt sets; without it they are left out"
-    )
-    parser.add_argument("--work", type=Path, help="folder for the mini set's embeddings; without it that is left out")
-    parser.add_argument("--tau", type=float, nargs="+", default=[0.6, 1.0])
-    parser.add_argument("--draws", type=int, default=5, help="nights that the first table averages over")
-    parser.add_argument("--nights", type=int, default=NIGHTS)
-    parser.add_argument("--figure", type=Path, help="where the figure goes; it shows the first set at the last tau")
+    parser.add_argument("--work", type=Path, required=True, help="folder for results and the mini set's embeddings")
+    parser.add_argument("--prompts", type=Path, help="folder of the paper's prompt sets; else the mini set alone")
+    parser.add_argument("--tau", type=float, nargs="+", default=[0.6, TAU])
+    parser.add_argument("--tolerance", type=float, nargs="+", default=TOLERANCES)
+    parser.add_argument("--at", type=float, default=TOLERANCE, help="the tolerance of the first table and the figure")
     parser.add_argument("--attach", choices=RULES, default=RULES[0], help="another rule for where grafts go")
+    parser.add_argument("--figure", type=Path, help="where the first set's figure goes, at the default tau")
     arguments = parser.parse_args()
+    bench, folder = Bench(arguments.work, arguments.attach), arguments.prompts
+    sets = [prompt_templates(folder), style_variations(folder)] if folder else []
+    found = [embedded(living) for living in (*sets, mini_catalogue(arguments.work))]
     with attached_by(arguments.attach):
-        _measure(arguments)
-
-
-def _measure(arguments: argparse.Namespace) -> None:
-    sets = [prompt_templates(arguments.prompts), style_variations(arguments.prompts)] if arguments.prompts else []
-    sets += [mini_catalogue(arguments.work)] if arguments.work else []
-    found = [embedded(living, arguments.nights) for living in sets]
-    print("| set | tau | changed | prompts | starting over | content caching | alone | pinned | of which replayed "
-          "| pinned / starting over | pinned / alone |\n|---|---|---|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for living in found:
-        for row in price_rows(living, arguments.tau, arguments.draws):
-            print(row, flush=True)
-    print("\n| set | new prompts | tau | tolerance | a night / starting over | a night / alone | replayed | regret "
-          "| drift |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for place, living in enumerate(found):
-        curves = {}
-        for kind in living.newcomers:
-            for (tau, tolerance), nights in lives(living, kind, arguments.tau, TOLERANCES, arguments.nights).items():
-                print(life_row(living.name, kind, tau, tolerance, nights), flush=True)
-                if tau == arguments.tau[-1]:
-                    curves[kind, tolerance] = nights
-        if place == 0 and arguments.figure:
-            draw_figure(curves, f"{living.name}, tau {arguments.tau[-1]:g}", arguments.figure)
+        print(header(PRICE_COLUMNS))
+        for living in found:
+            for tau in arguments.tau:
+                for share, cost in bench.prices(living, tau, arguments.at):
+                    print(price_row(living.name, tau, share, cost), flush=True)
+        print(f"\n{header(LIFE_COLUMNS)}")
+        for living in found:
+            for kind in living.newcomers:
+                for tau in arguments.tau:
+                    for tolerance in arguments.tolerance:
+                        nights = bench.life(living, kind, tau, tolerance)
+                        print(life_row(living.name, kind, tau, tolerance, nights), flush=True)
+        if arguments.figure:
+            shown = found[0]
+            lives = {kind: bench.life(shown, kind, TAU, arguments.at) for kind in shown.newcomers}
+            draw_figure(len(shown.founding), dict(bench.prices(shown, TAU, arguments.at)), lives, arguments.figure)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from hierflow.models.batches import Batches
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.prompts import PromptSet, PromptSource, load_prompts
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
@@ -110,7 +110,7 @@ def plain_pipeline(steps: int, prompts: int) -> tuple[float, int]:
     One batch is timed, and scaled by the number of prompts.
     """
     adapter = Kandinsky22(*_model(DiffusionSpec(steps=steps)))
-    pipeline = adapter.plain_decoder()
+    pipeline = adapter.plain_pipeline()
     width = int(adapter.network.config.encoder_hid_dim)  # type: ignore[union-attr, arg-type]
 
     def one(batch: int, count: int) -> float:

@@ -141,7 +141,7 @@ def _denoise(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> None
     for key in compiled.document.keys:
         leaves = [compiled.leaf_of[text] for text in compiled.texts_of(key) if text in wanted]
         if leaves:
-            denoise_partition(stage, compiled, key, leaves).close("done")
+            denoise_partition(stage, compiled, key, dict.fromkeys(compiled.lanes, leaves)).close("done")
 
 
 def _images(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -149,7 +149,7 @@ def _images(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> npt.N
     import torch
 
     _denoise(stage, compiled, texts)
-    ids = compiled.ids[0]
+    ids = compiled.lanes[0].ids
     stored = [stage.store.states.load(ids.final(compiled.leaf_of[text])) for text in texts]
     return stage.adapter.decode(torch.cat([state[0]["latents"] for state in stored if state]))
 

@@ -11,8 +11,8 @@ Pairs that were grafted together share steps, and so their luck: the bound is a 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from benchmarks.attaching import RULES
 from benchmarks.grafting_pairs import Outcome, Setting, compare
 from benchmarks.mini_model.grammar import ATTRIBUTE_NAMES
+from benchmarks.results import header, kept
 
 MARGIN = 0.02
 """Grafting is non-inferior if it loses less than this share of images."""
@@ -46,7 +47,8 @@ def lower_bound(difference: Float, groups: Sequence[Any], draws: int = 4000) -> 
 
 
 def _all_right(right: Float) -> Float:
-    return (right == len(ATTRIBUTE_NAMES)).astype(np.float64)
+    whole: Float = (right == len(ATTRIBUTE_NAMES)).astype(np.float64)
+    return whole
 
 
 def _mean_right(right: Float) -> Float:
@@ -115,7 +117,6 @@ def main() -> None:
     parser.add_argument("--newcomers", type=int, default=200)
     parser.add_argument("--attach", choices=RULES, default=RULES[0])
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
     outcomes = []
     for tau in arguments.tau:
         for tolerance in arguments.tolerance:
@@ -123,11 +124,9 @@ def main() -> None:
                 setting = Setting(
                     tau, tolerance, seed, arguments.days, arguments.attach, newcomers=arguments.newcomers
                 )
-                kept = arguments.work / setting.file
-                if not kept.exists():
-                    kept.write_text(json.dumps(compare(setting, arguments.work)._asdict()), "utf-8")
-                outcomes.append((setting, Outcome(**json.loads(kept.read_text("utf-8")))))
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+                found = kept(arguments.work / setting.file, partial(compare, setting, arguments.work))
+                outcomes.append((setting, Outcome(*found)))
+    print(header(COLUMNS))
     for row in rows_of(outcomes):
         print(row, flush=True)
 

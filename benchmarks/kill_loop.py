@@ -12,8 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-HIERFLOW = [sys.executable, "-c", "from hierflow.cli import main; main()"]
+from benchmarks.commands import HIERFLOW, environment, hierflow, written
+from benchmarks.results import header
+
 DOCUMENT = Path("prompts/mini_catalog.yaml")
+COLUMNS = (
+    "set", "kills", "of which while denoising", "planned", "executed", "redone", "unaccounted at most", "wasted",
+    "books balance", "same bytes",
+)  # fmt: skip
 
 
 @dataclass
@@ -30,13 +34,13 @@ class Tally:
     """What happened to a set.
 
     Attributes:
-        started: runs that were killed before they denoised anything, and after.
-        denoising: of those, the runs that were killed after their first step.
+        kills: runs that were killed.
+        denoising: those of them that had denoised something.
         books: the plan's, over all runs.
         same: whether all images have the bytes of the undisturbed run.
     """
 
-    started: int
+    kills: int
     denoising: int
     books: dict[str, Any]
     same: bool
@@ -57,44 +61,15 @@ def torn(folder: Path, document: dict[str, Any], pauses: list[float], images: di
         images: what an undisturbed run made, by file name.
     """
     path = written(folder, document)
-    started = denoising = 0
+    kills = denoising = 0
     while pauses:
         before = _evaluations(folder)
         if not _killed(path, pauses.pop(0)):
             break
-        started += 1
+        kills += 1
         denoising += _evaluations(folder) > before
-    finish(path)
-    return Tally(started, denoising, books(path), made(folder) == images)
-
-
-def written(folder: Path, document: dict[str, Any]) -> Path:
-    """The document in `folder`, which keeps all it makes there."""
-    folder.mkdir(parents=True)
-    path = folder / "set.yaml"
-    attributes = {**document["attributes"], "storage": {"path": "./out"}}
-    path.write_text(yaml.safe_dump({**document, "attributes": attributes}), "utf-8")
-    return path
-
-
-def finish(path: Path) -> float:
-    """Run a document to its end; returns the seconds it took.
-
-    Raises:
-        CalledProcessError: it failed.
-    """
-    began = time.monotonic()
-    subprocess.run([*HIERFLOW, "run", str(path)], env=_environment(), check=True, capture_output=True)
-    return time.monotonic() - began
-
-
-def books(path: Path) -> dict[str, Any]:
-    """The books of a document's present plan, over all its runs."""
-    printed = subprocess.run(
-        [*HIERFLOW, "audit", str(path), "--json"], env=_environment(), check=True, capture_output=True, text=True
-    ).stdout
-    found: dict[str, Any] = json.loads(printed)["books"]
-    return found
+    hierflow("run", path)
+    return Tally(kills, denoising, hierflow("audit", path).printed["books"], made(folder) == images)
 
 
 def made(folder: Path) -> dict[str, bytes]:
@@ -106,7 +81,7 @@ def _killed(path: Path, seconds: float) -> bool:
     """Start a run and kill it after `seconds`, with whatever it has started; False if it was done by then."""
     process = subprocess.Popen(
         [*HIERFLOW, "run", str(path)],
-        env=_environment(),
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -126,35 +101,28 @@ def _evaluations(folder: Path) -> int:
     return sum(note.get("evaluations", 0) for note in notes)
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
-
-
 def main() -> None:
     """Print one row a set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="an empty folder")
-    parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    document = yaml.safe_load(arguments.document.read_text("utf-8"))
+    document = yaml.safe_load(DOCUMENT.read_text("utf-8"))
     undisturbed = written(arguments.work / "undisturbed", document)
-    whole, startup = finish(undisturbed), finish(undisturbed)
+    whole, startup = (hierflow("run", undisturbed).seconds for _ in range(2))
     images = made(undisturbed.parent)
     # So that about half of all kills fall into denoising, and a set takes several.
     longest = startup + 4 * (whole - startup) / arguments.kills
-    pauses = np.random.default_rng(arguments.seed).uniform(0.3 * startup, longest, arguments.kills).tolist()
+    pauses = np.random.default_rng(0).uniform(0.3 * startup, longest, arguments.kills).tolist()
     print(f"undisturbed: {len(images)} images, {whole:.0f} s, and {startup:.0f} s with nothing to do\n")
-    print("| set | kills | of which while denoising | planned | executed | redone | unaccounted at most | wasted "
-          "| books balance | same bytes |\n|---|---|---|---|---|---|---|---|---|---|")  # fmt: skip
+    print(header(COLUMNS))
     number = 0
     while pauses:
         number += 1
         tally = torn(arguments.work / f"torn_{number}", document, pauses, images)
         own = tally.books
         print(
-            f"| {number} | {tally.started} | {tally.denoising} | {own['planned']:,} | {own['executed']:,} "
+            f"| {number} | {tally.kills} | {tally.denoising} | {own['planned']:,} | {own['executed']:,} "
             f"| {own['redone']:,} | {own['unaccounted']:,} | {tally.wasted / own['planned']:.1%} "
             f"| {'yes' if own['balanced'] else 'no'} | {'yes' if tally.same else 'no'} |",
             flush=True,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from hierflow.denoise.work import plan_work
 from hierflow.plan.grafting import grafts_of
 from hierflow.plan.identity import StateIds, conditioning_id
+from hierflow.plan.lanes import Lane, Variant
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.plan.segments import Plan, compile_plan
 from hierflow.spec import PartitionsSpec, SharingSpec
@@ -44,6 +44,43 @@ class Work(NamedTuple):
     replayed: int
 
 
+class Price(NamedTuple):
+    """Evaluations of a night in which `prompts` prompts are replaced.
+
+    Attributes:
+        prompts: how many.
+        over: starting over.
+        cached: content caching.
+        alone: the new prompts as a set of their own.
+        pinned, replayed: hierflow's; the second is contained in the first.
+    """
+
+    prompts: float
+    over: float
+    cached: float
+    alone: float
+    pinned: float
+    replayed: float
+
+
+class Night(NamedTuple):
+    """One night of a pinned tree.
+
+    Attributes:
+        executed, replayed: evaluations; the second is contained in the first.
+        alone: those of the new prompts as a set of their own.
+        fresh: those of starting over.
+        regret, drift: against a fresh tree.
+    """
+
+    executed: int
+    replayed: int
+    alone: int
+    fresh: int
+    regret: float
+    drift: float
+
+
 @dataclass
 class Store:
     """Which states have been computed, and which of them are stored."""
@@ -59,11 +96,10 @@ class Store:
         """Make whatever `plan` lacks."""
         conditioning = [conditioning_id(_ENCODER, planted.founders(int(node))) for node in plan.nodes]
         ids = StateIds(plan, conditioning, "noise")
-        compiled: Any = SimpleNamespace(plan=plan, ids=[ids])
+        lane = Lane(Variant(0, 64, 64), 0, ids, plan.leaf_order)
         state: Any = object()  # what is in it, nobody asks
         stretches = plan_work(
-            compiled,
-            [int(plan.segment_of_node[leaf]) for leaf in plan.leaf_order],
+            {lane: [int(plan.segment_of_node[leaf]) for leaf in plan.leaf_order]},
             has=self.stored.__contains__,
             load=lambda _: state,
             checkpoint_every=CHECKPOINT_EVERY,
@@ -121,7 +157,7 @@ class Pinned:
         if new:
             arrived = np.stack([vectors[text] for text in new])
             grafts = grafts_of(
-                compile_plan(self.planted.tree, self.tau, STEPS),
+                compile_plan(self.planted.tree, self.tau, STEPS, self.planted.standing),
                 founding_directions(self.planted, self.vectors),
                 arrived,
                 new,

@@ -28,9 +28,12 @@ attributes:
     model: kandinsky-community/kandinsky-2-2-decoder
     revision: main
     prior: kandinsky-community/kandinsky-2-2-prior
+    prior_revision: main
     steps: 40
     guidance_scale: 4.0
-    scheduler: ddpm
+    negative_prompt: low quality
+    scheduler: dpmpp_2m
+    scheduler_options: {use_karras_sigmas: true}
     seed: 0
     images_per_prompt: 2
     height: 512
@@ -156,6 +159,8 @@ def _value(field: Schema) -> str:
         return f"list of {_TYPES['string']}"
     if kind == "object":
         held = field["additionalProperties"]
+        if held is True:
+            return "values by name"
         return "text by name" if held["type"] == "string" else "list of text by name"
     return _TYPES[kind] + _bounds(field)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,7 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSource
 
-SchedulerName = Literal["ddpm", "ddim", "dpmpp_2m", "unipc", "euler", "euler_ancestral"]
+SchedulerName = Literal[
+    "ddpm",
+    "ddim",
+    "dpmpp_2m",
+    "dpmpp_2m_sde",
+    "unipc",
+    "deis",
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "pndm",
+    "lcm",
+    "flow_euler",
+]
 LinkageName = Literal["ward", "average", "centroid"]
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
@@ -56,9 +69,23 @@ class DiffusionSpec(_Section):
         description="Hub id or folder of the prior; by default the model's own `prior` folder, or its hub id "
         "with `-decoder` replaced by `-prior`.",
     )
+    prior_revision: str | None = Field(None, description="Branch, tag or commit of a hub prior.")
     steps: int = Field(40, ge=1, le=1000, strict=True, description="The number of denoising steps; 40 is usual.")
-    guidance_scale: float = Field(4.0, ge=0, description="Classifier-free guidance; 1 or less turns it off.")
-    scheduler: SchedulerName = Field("ddpm", description="The sampler; ddpm is what the model was trained with.")
+    guidance_scale: float | None = Field(
+        None,
+        ge=0,
+        description="How strongly images follow their prompts; by default what is usual for the model, 4 for `mini`. "
+        "1 or less turns classifier-free guidance off.",
+    )
+    negative_prompt: str | None = Field(
+        None, description="What images should not show; by default nothing, as the model's own pipeline says it."
+    )
+    scheduler: SchedulerName | None = Field(
+        None, description="The sampler; by default the one the model comes with (ddpm for `mini`)."
+    )
+    scheduler_options: dict[str, Any] = Field(
+        {}, description="Settings of the sampler by their names in diffusers, such as `use_karras_sigmas: true`."
+    )
     seed: int = Field(
         0, ge=0, le=2**63 - 1, strict=True, description="The seed all noise is derived from; the manifest holds it."
     )
@@ -74,7 +101,9 @@ class DiffusionSpec(_Section):
     prior_guidance_scale: float = Field(4.0, ge=0, description="Guidance of the prior.")
     prior_seed: int = Field(0, ge=0, strict=True, description="Seed of the prior's noise; the tree depends on it.")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="Precision of the networks; `auto` is float32 on a CPU and float16 on a GPU."
+        "auto",
+        description="Precision of the networks; `auto` is float32 on a CPU, and on a GPU the half precision that the "
+        "model was made for.",
     )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:1`.")
     deterministic: bool | None = Field(
@@ -90,8 +119,8 @@ class DiffusionSpec(_Section):
 
     @field_validator("guidance_scale", "prior_guidance_scale")
     @classmethod
-    def _finite(cls, value: float) -> float:
-        return _finite(value)
+    def _finite(cls, value: float | None) -> float | None:
+        return value if value is None else _finite(value)
 
 
 class SharingSpec(_Section):

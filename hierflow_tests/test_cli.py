@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.image_sets import Ended, command, images_of, manifest_of, rows_of, run, snapshot, write_document
 
 CONTRACT = {

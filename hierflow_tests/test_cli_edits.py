@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hierflow.images import decode_png
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.image_sets import FOUR, command, images_of, manifest_of, rows_of, run, snapshot, write_document
 
 EDITED = [*FOUR[:3], "a green chair"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.image_sets import command, images_of, rows_of, run, snapshot, write_document
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
+from hierflow.models.loaded import LoadedModel
 from hierflow_tests.image_sets import FOUR, command, images_of, rows_of, run, write_document
 
 
@@ -50,7 +51,8 @@ def test_what_is_edited_is_paid_for_and_no_other_image_changes(
     def refuse(*arguments: object, **named: object) -> None:
         raise AssertionError("something was made again")
 
-    for work in ("_load", "encode", "predict", "decode", "scorer"):
+    monkeypatch.setattr(LoadedModel, "_load", refuse)
+    for work in ("encode", "predict", "decode", "scorer"):
         monkeypatch.setattr(Kandinsky22, work, refuse)
 
     told(tmp_path, edited[::-1])  # another order

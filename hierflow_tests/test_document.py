@@ -38,7 +38,7 @@ def test_a_document_of_a_name_and_prompts_is_enough(tmp_path: Path) -> None:
     path.write_text(GOOD)
     spec = load_document(path)
     assert (spec.name, spec.prompts.text) == ("demo", ["a cat", "a dog"])
-    assert (spec.diffusion.model, spec.diffusion.steps, spec.diffusion.scheduler) == ("mini", 40, "ddpm")
+    assert (spec.diffusion.model, spec.diffusion.steps, spec.diffusion.scheduler) == ("mini", 40, None)
     assert (spec.sharing.tau, spec.sharing.linkage) == (1.0, "ward")
     assert (spec.partitions.max_prompts, spec.storage.path) == (256, "./out")
 
@@ -108,8 +108,8 @@ def test_an_unknown_field_comes_with_a_suggestion(tmp_path: Path, line: str, exp
         ("diffusion: {steps: true}", r"diffusion\.steps: True is not a whole number"),
         ("diffusion: {steps: 2000}", r"diffusion\.steps: 2000 is not at most 1000"),
         (
-            "diffusion: {scheduler: pndm}",
-            r"diffusion\.scheduler: 'pndm' is not one of 'ddpm', 'ddim', .*; the sampler",
+            "diffusion: {scheduler: dpmpp_sde}",
+            r"diffusion\.scheduler: 'dpmpp_sde' is not one of 'ddpm', 'ddim', .*; the sampler",
         ),
         ("diffusion: {seed: 9223372036854775808}", r"diffusion\.seed: 9223372036854775808 is not at most 9\.2"),
         ("diffusion: {seed: -1}", r"diffusion\.seed: -1 is not at least 0; the seed"),

@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import hierflow
 from hierflow import Generation, InputError, RunError
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.tiny_models import SIZE, tiny_learned
 
 __all__ = ["tiny_learned"]
@@ -92,7 +92,7 @@ def test_sets_of_one_storage_lie_side_by_side(tiny_learned: Path, tmp_path: Path
         ({"steps": 2.5}, "diffusion.steps"),
         ({"steps": 1000, "scheduler": "unipc"}, "diffusion.steps"),
         ({"prior_steps": 1}, "diffusion.prior_steps"),
-        ({"scheduler": "heun"}, "diffusion.scheduler"),
+        ({"scheduler": "dpmpp_sde"}, "diffusion.scheduler"),
         ({"guidance": 3.0}, "diffusion.guidance"),
         ({"device": "nonsense"}, "diffusion.device"),
         ({"name": "no spaces, please"}, "name"),

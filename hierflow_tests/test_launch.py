@@ -17,7 +17,7 @@ from hierflow.assets.names import PROCESS_TAG, SET_TAG, SetNames
 from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 from hierflow.launch import Launch, launch
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.progress import Silent
 from hierflow.store import SetStore
 from hierflow_tests.image_sets import write_document

@@ -21,6 +21,7 @@ from hierflow.prompts import PromptSet
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.comparison import Comparison
 from hierflow.stages.context import Stage
+from hierflow.stages.history import HISTORY_PAGE
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.stages.partition_states import SHOWN, PartitionState
 from hierflow.stages.space import Space
@@ -116,7 +117,7 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
     made = [image for image in record.images if not image.error]
     failed = [image for image in record.images if image.error]
     scores = [value for image in made for value in image.scores.values()]
-    standard = len({(image.text, image.image_index) for image in record.images}) * stage.spec.diffusion.steps
+    standard = len({image.state for image in record.images}) * _evaluations(stage)
     row_of = {prompt_id: row for row, prompt_id in enumerate(prompts.ids)}
     rows = [row_of[prompt_id] for prompt_id in dict.fromkeys(image.prompt_id for image in record.images)]
     images: Metadata = {
@@ -149,6 +150,7 @@ def image_set_metadata(stage: Stage, made: AssembledSet, states: Sequence[Partit
     changes = made.changes
     found: Metadata = {
         "gallery": link(stage, GALLERY),
+        "history": link(stage, HISTORY_PAGE),
         "manifest": link(stage, MANIFEST),
         "dagster/row_count": len(made.rows),
         "images": made.current,
@@ -184,6 +186,11 @@ def partition_rows(states: Sequence[PartitionState]) -> list[Metadata]:
     ]
 
 
+def _evaluations(stage: Stage) -> int:
+    """The evaluations of one image without sharing."""
+    return sum(stage.adapter.identity.evaluations_a_step(stage.spec.diffusion.steps))
+
+
 def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all_runs: Audit) -> Metadata:
     """Of compute_audit: its figures, and the evaluations by every column of the prompts that has few values."""
     known = {
@@ -191,7 +198,7 @@ def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all
         for name, value in audit_metadata(account).items()
         if value is not None
     }
-    by, _ = by_columns(rows, stage.spec.diffusion.steps, all_runs)
+    by, _ = by_columns(rows, _evaluations(stage), all_runs)
     tables = {f"by_{column}": table(_share(share) for share in shares) for column, shares in by.items()}
     return {"page": link(stage, AUDIT_PAGE), "audit": link(stage, AUDIT), **known, **tables}
 

@@ -13,6 +13,7 @@ from hierflow.assets.events import materialization
 from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import bytes_digest, digest
+from hierflow.plan.lanes import steps_of
 from hierflow.spec import SharingSpec
 
 if TYPE_CHECKING:
@@ -183,7 +184,6 @@ def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
             compiled = plan_of(context, stage)
             executed = denoise_trunk(stage, compiled, todo(stage.store, compiled))
         trunk, document = compiled.segments_of(None), compiled.document
-        steps = compiled.plan.last[trunk] - compiled.plan.first[trunk] + 1
         settings = digest(
             document.sampling.root(0),
             document.encoder,
@@ -195,7 +195,9 @@ def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(settings),
             metadata={
                 "nodes": len(trunk),
-                "evaluations_planned": int(steps.sum()) * document.images_per_prompt,
+                "evaluations_planned": sum(
+                    steps_of(compiled.plan, compiled.segments_of(None, lane)) for lane in compiled.lanes
+                ),
                 "evaluations_executed": executed,
             },
         )

@@ -78,7 +78,7 @@ def by_column(rows: Sequence[ImageRow], steps: int, column: str, account: Audit)
             value=column,
             remedy=f"name one of {', '.join(columns_of(rows))}",
         )
-    texts = Counter((row.prompt, row.image_index) for row in rows)
+    images = Counter(row.latents for row in rows)
     weights = _weights(rows, account)
     groups: dict[Any, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
@@ -93,7 +93,7 @@ def by_column(rows: Sequence[ImageRow], steps: int, column: str, account: Audit)
                 value=value,
                 images=len(own),
                 made=sum(row.status == "current" for row in own),
-                standard=sum(steps / texts[row.prompt, row.image_index] for row in own),
+                standard=sum(steps / images[row.latents] for row in own),
                 planned=sum(row.evaluations for row in own),
                 paid=sum(row.evaluations_paid for row in own if row.status == "current"),
                 gpu_seconds=part * account.gpu.seconds,

@@ -35,8 +35,15 @@ class BatchedPrediction:
         """Evaluations by the hook's count, padding taken off."""
         return (self.meter.rows - self.padding_rows) // self._adapter.rows_per_evaluation
 
-    def predict(self, latents: torch.Tensor, index: int, conditioning: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The guided model output (B, ...) at timestep number `index` for latents (B, ...)."""
+    def predict(
+        self, latents: torch.Tensor, index: int, conditioning: dict[str, torch.Tensor], adapter: Adapter | None = None
+    ) -> torch.Tensor:
+        """The guided model output (B, ...) at timestep number `index` for latents (B, ...).
+
+        Args:
+            latents, index, conditioning: as the adapter's `predict` takes them.
+            adapter: the model at the size of the latents; by default as it was given.
+        """
         import torch
 
         outputs: list[torch.Tensor] = []
@@ -47,7 +54,7 @@ class BatchedPrediction:
             seen = self.meter.rows
             try:
                 means = {name: mean[at] for name, mean in conditioning.items()}
-                output = self._adapter.predict(latents[at], index, means)
+                output = (adapter or self._adapter).predict(latents[at], index, means)
             except torch.OutOfMemoryError:
                 if not self.batches.halve():
                     raise

@@ -7,15 +7,14 @@ served its prompts at step k - 1.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.denoise.noise import generator, initial_generator
 from hierflow.denoise.sampler_state import SamplerState, joined
 from hierflow.denoise.work import Stretch
-from hierflow.models.adapter import Adapter
+from hierflow.models.adapter import Adapter, at_size
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +28,7 @@ class Frontier:
 
     Args:
         adapter: the model.
-        conditioning: for a segment, its mean conditioning by name, without a row axis.
+        conditioning: for a stretch, the mean conditioning of its node by name, without a row axis.
         representative: for a segment, the smallest text hash of its founding members.
         keep: is given every state that a stretch wants stored, and its id.
         on_level: is told the step and the number of nodes after every level.
@@ -39,88 +38,98 @@ class Frontier:
         self,
         adapter: Adapter,
         *,
-        conditioning: Callable[[int], dict[str, torch.Tensor]],
+        conditioning: Callable[[Stretch], dict[str, torch.Tensor]],
         representative: Callable[[int], str],
         keep: Keep,
         on_level: OnLevel,
     ) -> None:
-        self._adapter = adapter
-        self._conditioning, self._representative = conditioning, representative
-        self._keep, self._on_level = keep, on_level
-        self._seed = adapter.identity.seed
-        self._takes_generator = "generator" in inspect.signature(adapter.scheduler.step).parameters
+        self._adapter, self._on_level = adapter, on_level
+        self.conditioning, self.representative, self.keep = conditioning, representative, keep
         self.prediction = BatchedPrediction(adapter)
 
     def run(self, stretches: Sequence[Stretch]) -> None:
         """Execute every stretch; what they keep goes to `keep`."""
         import torch
 
-        active: list[Stretch] = []
-        state: SamplerState | None = None
-        means: dict[str, torch.Tensor] = {}
+        by_size: dict[tuple[int, int], list[Stretch]] = {}
+        for stretch in stretches:
+            by_size.setdefault((stretch.lane.variant.width, stretch.lane.variant.height), []).append(stretch)
+        # Latents of several sizes are no batch, but a level is one level whatever their size: the books count by it.
+        fronts = [
+            _Front(self, at_size(self._adapter, width, height), own) for (width, height), own in by_size.items()
+        ]
         first = min((stretch.first for stretch in stretches), default=1)
         last = max((stretch.last for stretch in stretches), default=0)
         with torch.inference_mode():
             for step in range(first, last + 1):
-                present = [stretch for stretch in stretches if stretch.first <= step <= stretch.last]
-                if not present:
-                    active, state = [], None
-                    continue
-                if present != active:
-                    present, state = self._assembled(present, active, state)
-                    active, means = present, self._means(present)
-                assert state is not None
-                state = self._stepped(step, active, state, means)
-                for row, stretch in enumerate(active):
-                    if step in stretch.keep:
-                        self._keep(stretch.keep[step], state.rows([row]))
-                self._on_level(step, len(active))
+                if nodes := sum(front.advance(step) for front in fronts):
+                    self._on_level(step, nodes)
 
-    def _stepped(
-        self, step: int, active: Sequence[Stretch], state: SamplerState, means: dict[str, torch.Tensor]
-    ) -> SamplerState:
+
+class _Front:
+    """The frontier of one image size, between two levels."""
+
+    def __init__(self, frontier: Frontier, adapter: Adapter, stretches: Sequence[Stretch]) -> None:
+        self._frontier, self._adapter, self._stretches = frontier, adapter, stretches
+        self._active: list[Stretch] = []
+        self._state: SamplerState | None = None
+        self._means: dict[str, torch.Tensor] = {}
+
+    def advance(self, step: int) -> int:
+        """Execute step `step` of all nodes that have it; returns how many they are."""
+        present = [stretch for stretch in self._stretches if stretch.first <= step <= stretch.last]
+        if not present:
+            self._active, self._state = [], None
+            return 0
+        if present != self._active:
+            self._active, self._state = self._assembled(present)
+            self._means = self._mean_conditioning()
+        assert self._state is not None
+        self._state = self._stepped(step, self._state)
+        for row, stretch in enumerate(self._active):
+            if step in stretch.keep:
+                self._frontier.keep(stretch.keep[step], self._state.rows([row]))
+        return len(self._active)
+
+    def _stepped(self, step: int, state: SamplerState) -> SamplerState:
         """One level: predict in batches, step the sampler once."""
-        scheduler = self._adapter.scheduler
-        state.restore(scheduler)
-        output = self.prediction.predict(state.latents, step - 1, means)
-        extra: dict[str, Any] = {}
-        if self._takes_generator:
-            extra["generator"] = [
-                generator(self._seed, stretch.image_index, self._representative(stretch.segment), step)
-                for stretch in active
-            ]
-        timestep = scheduler.timesteps[step - 1]
-        latents = scheduler.step(output, timestep, state.latents, return_dict=False, **extra)[0]
-        return SamplerState.captured(scheduler, latents.to(state.latents.dtype))
+        sampler = self._adapter.sampler
+        state.restore(sampler.scheduler)
+        output = self._frontier.prediction.predict(state.latents, step - 1, self._means, self._adapter)
+        generators = [
+            generator(s.lane.variant.seed, s.lane.image_index, self._frontier.representative(s.segment), step)
+            for s in self._active
+        ]
+        latents = sampler.step(output, step - 1, state.latents, generators)
+        return SamplerState.captured(sampler.scheduler, latents.to(state.latents.dtype))
 
-    def _assembled(
-        self, present: Sequence[Stretch], before: Sequence[Stretch], state: SamplerState | None
-    ) -> tuple[list[Stretch], SamplerState]:
+    def _assembled(self, present: Sequence[Stretch]) -> tuple[list[Stretch], SamplerState]:
         """The rows of the new frontier: those that go on or branch off, those from the store, those from noise."""
-        row_of = {id(stretch): row for row, stretch in enumerate(before)}
+        row_of = {id(stretch): row for row, stretch in enumerate(self._active)}
         origin = {id(s): s if id(s) in row_of else s.source for s in present}
         going_on = [s for s in present if isinstance(origin[id(s)], Stretch)]
         from_store = [s for s in present if isinstance(origin[id(s)], SamplerState)]
         from_noise = [s for s in present if origin[id(s)] is None]
         parts = []
         if going_on:
-            assert state is not None
-            parts.append(state.rows([row_of[id(origin[id(s)])] for s in going_on]))
+            assert self._state is not None
+            parts.append(self._state.rows([row_of[id(origin[id(s)])] for s in going_on]))
         parts += [s.source for s in from_store if isinstance(s.source, SamplerState)]
         if from_noise:
             parts.append(self._from_noise(from_noise))
         return going_on + from_store + from_noise, joined(parts)
 
     def _from_noise(self, stretches: Sequence[Stretch]) -> SamplerState:
-        scheduler, kind = self._adapter.scheduler, self._adapter.identity.initial_noise
-        scheduler.set_timesteps(len(scheduler.timesteps))  # forget the history of whatever ran before
+        sampler, kind = self._adapter.sampler, self._adapter.identity.initial_noise
+        sampler.restart()
         generators = [
-            initial_generator(self._seed, s.image_index, self._representative(s.segment), kind) for s in stretches
+            initial_generator(s.lane.variant.seed, s.lane.image_index, self._frontier.representative(s.segment), kind)
+            for s in stretches
         ]
-        return SamplerState.captured(scheduler, self._adapter.initial_latents(generators))
+        return SamplerState.captured(sampler.scheduler, self._adapter.initial_latents(generators))
 
-    def _means(self, stretches: Sequence[Stretch]) -> dict[str, torch.Tensor]:
+    def _mean_conditioning(self) -> dict[str, torch.Tensor]:
         import torch
 
-        rows = [self._conditioning(stretch.segment) for stretch in stretches]
+        rows = [self._frontier.conditioning(stretch) for stretch in self._active]
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

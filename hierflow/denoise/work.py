@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hierflow.denoise.sampler_state import SamplerState
-from hierflow.plan.identity import StateIds
+from hierflow.plan.lanes import Lane
 from hierflow.store.ledger import Work
-from hierflow.store.plans import CompiledPlan
 
 Load = Callable[[str], SamplerState | None]
 Has = Callable[[str], bool]
@@ -16,17 +15,17 @@ Has = Callable[[str], bool]
 
 @dataclass(eq=False)
 class Stretch:
-    """Consecutive steps of one segment that must be executed, for one image index.
+    """Consecutive steps of one segment that must be executed, in one lane.
 
     Attributes:
-        segment, image_index: whose steps.
+        segment, lane: whose steps.
         first, last: which steps, 1-based and inclusive.
         source: the stretch whose last state it continues, a stored state, or None to start from noise.
         keep: the id of the state to store, by step.
     """
 
     segment: int
-    image_index: int
+    lane: Lane
     first: int
     last: int
     source: Stretch | SamplerState | None
@@ -37,48 +36,41 @@ class Stretch:
 
 
 def plan_work(
-    compiled: CompiledPlan,
-    terminals: Sequence[int],
+    terminals: Mapping[Lane, Iterable[int]],
     *,
     has: Has,
     load: Load,
     checkpoint_every: int,
 ) -> list[Stretch]:
-    """The stretches that lead to the last states of the segments `terminals`, parents before children.
+    """The stretches that lead to the last states of some segments, parents before children.
 
     Every path is walked back to its latest stored state that is intact; nothing is planned for what is stored
     already. A segment above the asked-for slice is planned too if its state has been lost.
 
     Args:
-        compiled: the plan.
-        terminals: segments whose last states are wanted, for every image index.
+        terminals: the segments whose last states are wanted, by the lane.
         has: whether a state is stored.
         load: a stored state, None if it turns out to be damaged.
         checkpoint_every: keep the states of every so many steps, besides the last of every segment; 0 for none.
     """
     stretches: list[Stretch] = []
-    for image_index, ids in enumerate(compiled.ids):
-        planner = _Planner(compiled, ids, image_index, has, load, checkpoint_every, stretches)
-        for segment in terminals:
+    for lane, segments in terminals.items():
+        planner = _Planner(lane, has, load, checkpoint_every, stretches)
+        for segment in segments:
             planner.reach(int(segment))
     return stretches
 
 
-def ledger_work(compiled: CompiledPlan, stretches: Sequence[Stretch]) -> tuple[Work, ...]:
+def ledger_work(stretches: Sequence[Stretch]) -> tuple[Work, ...]:
     """The stretches as the ledger books them."""
-    return tuple(
-        Work(compiled.ids[stretch.image_index].chain(stretch.segment), stretch.first, stretch.last)
-        for stretch in stretches
-    )
+    return tuple(Work(stretch.lane.ids.chain(stretch.segment), stretch.first, stretch.last) for stretch in stretches)
 
 
 @dataclass
 class _Planner:
-    """Plans the work of one image index."""
+    """Plans the work of one lane."""
 
-    compiled: CompiledPlan
-    ids: StateIds
-    image_index: int
+    lane: Lane
     has: Has
     load: Load
     checkpoint_every: int
@@ -92,21 +84,22 @@ class _Planner:
             path.append(segment)
             if self._settle_from_store(segment):
                 break
-            segment = int(self.compiled.plan.parent[segment])
+            segment = int(self.lane.plan.parent[segment])
         end = self.reached.get(segment)
         for below in reversed(path):
             if below not in self.reached:
-                self._add(below, int(self.compiled.plan.first[below]), end)
+                self._add(below, int(self.lane.plan.first[below]), end)
             end = self.reached[below]
         return end
 
     def _settle_from_store(self, segment: int) -> bool:
         """Start `segment` from the latest of its own states that is stored, if there is one."""
-        first, last = int(self.compiled.plan.first[segment]), int(self.compiled.plan.last[segment])
+        plan, ids = self.lane.plan, self.lane.ids
+        first, last = int(plan.first[segment]), int(plan.last[segment])
         for step in range(last, first - 1, -1):
-            if not self.has(self.ids.at(segment, step)):
+            if not self.has(ids.at(segment, step)):
                 continue
-            state = self.load(self.ids.at(segment, step))
+            state = self.load(ids.at(segment, step))
             if state is None:
                 continue
             if step == last:
@@ -117,10 +110,10 @@ class _Planner:
         return False
 
     def _add(self, segment: int, first: int, source: Stretch | SamplerState | None) -> None:
-        last = int(self.compiled.plan.last[segment])
+        last = int(self.lane.plan.last[segment])
         every = self.checkpoint_every
         kept = {step for step in range(first, last + 1) if every and step % every == 0} | {last}
-        keep = {step: self.ids.at(segment, step) for step in sorted(kept)}
-        stretch = Stretch(segment, self.image_index, first, last, source, keep)
+        keep = {step: self.lane.ids.at(segment, step) for step in sorted(kept)}
+        stretch = Stretch(segment, self.lane, first, last, source, keep)
         self.reached[segment] = stretch
         self.stretches.append(stretch)

@@ -1,9 +1,11 @@
-"""What a run leaves for people: PNG files with provenance, their manifest, a gallery and contact sheets."""
+"""What a run leaves for people: PNG files with provenance, their manifest and history, a gallery, contact sheets."""
 
 from hierflow.images.changes import Changes, compare
 from hierflow.images.contact_sheet import contact_sheet
 from hierflow.images.dendrogram import dendrogram
 from hierflow.images.gallery import Saving, render_gallery
+from hierflow.images.history import Moment, Version, history_bytes, read_history, updated
+from hierflow.images.history_page import render_history
 from hierflow.images.manifest import (
     MANIFEST_COLUMNS,
     ImageRow,
@@ -21,8 +23,10 @@ __all__ = [
     "MANIFEST_COLUMNS",
     "Changes",
     "ImageRow",
+    "Moment",
     "Saving",
     "Thumbnails",
+    "Version",
     "build_manifest",
     "check_axis_names",
     "compare",
@@ -30,10 +34,14 @@ __all__ = [
     "decode_png",
     "dendrogram",
     "encode_png",
+    "history_bytes",
     "image_name",
     "manifest_bytes",
+    "read_history",
     "read_manifest",
     "read_provenance",
     "render_gallery",
+    "render_history",
     "slug",
+    "updated",
 ]

@@ -57,13 +57,14 @@ def compare(before: pa.Table, rows: Sequence[ImageRow]) -> Changes:
     live = {row.prompt_id for row in rows}
     gone = {prompt_id: text for prompt_id, text in zip(ids, texts, strict=True) if prompt_id not in live}
     return Changes(
-        of_rows=tuple(_change(file_of.get((row.prompt_id, row.image_index), ""), row.image_sha256) for row in rows),
+        of_rows=tuple(change(file_of.get((row.prompt_id, row.image_index), ""), row.image_sha256) for row in rows),
         retired_prompts=tuple(dict.fromkeys(gone.values())),
         retired=len(gone),
     )
 
 
-def _change(before: str, now: str) -> Change:
+def change(before: str, now: str) -> Change:
+    """What became of an image, by the checksums of its file before and now; empty where there was or is none."""
     if not now:
         return "missing"
     if not before:

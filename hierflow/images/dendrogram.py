@@ -55,7 +55,7 @@ def dendrogram(compiled: CompiledPlan, texts: Sequence[str], limit_bytes: int = 
     """
     if len(texts) != len(compiled.leaf_of):
         raise ValueError(f"{len(texts)} texts for a plan of {len(compiled.leaf_of)} prompts")
-    figure = _figure(compiled.document, live_tree(compiled, texts))
+    figure = _figure(compiled, live_tree(compiled, texts))
     for scale, colours in _DETAILS:
         data = _png(figure, scale, colours)
         if len(data) <= limit_bytes:
@@ -63,9 +63,10 @@ def dendrogram(compiled: CompiledPlan, texts: Sequence[str], limit_bytes: int = 
     raise ValueError(f"the tree of {len(texts)} prompts does not fit into {limit_bytes} bytes")
 
 
-def _figure(document: PlanDocument, drawn: LiveTree) -> Figure:
+def _figure(compiled: CompiledPlan, drawn: LiveTree) -> Figure:
     from matplotlib.figure import Figure
 
+    document = compiled.document
     plan, layout = drawn.plan, lay_out(drawn.plan)
     rows = min(max(plan.leaves * ROW, _LEAST_TREE), _MOST_TREE)
     foot = _TOP + rows + _GAP
@@ -84,7 +85,8 @@ def _figure(document: PlanDocument, drawn: LiveTree) -> Figure:
     draw_groups(groups, drawn, rows, _KEYS - _LABELS - _SPACE)
     partitions = axes(_KEYS, _TOP, _WIDTH - _SPACE, rows)
     draw_partitions(partitions, drawn, document.keys, rows, _WIDTH - _KEYS - _SPACE)
-    draw_frontier(axes(_LEFT, foot, _RIGHT, _FRONTIER), plan, document.images_per_prompt, layout)
+    standard = document.standard // plan.steps
+    draw_frontier(axes(_LEFT, foot, _RIGHT, _FRONTIER), compiled.frontier_sizes, standard, layout)
     _draw_notes(axes(_LABELS, foot, _WIDTH, _FRONTIER + _BOTTOM), document, layout)
     return figure
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, StrictUndefined, Template
 
 from hierflow.images.branches import LEVELS, BranchMap, branch_map
 from hierflow.images.changes import Changes
 from hierflow.images.image_columns import image_columns
 from hierflow.images.manifest import ImageRow
+from hierflow.images.page_template import page_template, relative_url
 from hierflow.plan.segments import Plan
 
 _PIXELATED = 128  # up to this side an image is enlarged pixel by pixel, as smoothing would hide what it is
@@ -74,6 +68,7 @@ def render_gallery(
     plan: Plan | None = None,
     leaves: Sequence[int] = (),
     labels: npt.NDArray[np.int64] | None = None,
+    history: str | None = None,
 ) -> str:
     """The page's HTML, to be stored beside the folders that the rows' image paths name.
 
@@ -93,17 +88,16 @@ def render_gallery(
         plan: the plan, drawn as a map of its branches.
         leaves: with a plan, the leaf of every row's prompt.
         labels: (2N - 1,) with a plan, the names of its tree's nodes; by default their numbers.
+        history: the file beside it that tells the set's history.
     """
-    template, policy = _template()
     drawn = branch_map(plan, labels) if plan else None
     kinds = changes.of_rows if changes else [""] * len(rows)
     columns = image_columns(rows, axes, kinds, plan.steps if plan else None)
     filters = [place for place, column in enumerate(columns) if column.is_filter]
-    return template.render(
+    return page_template("gallery.html", ("gallery.css",), _SCRIPTS).render(
         title=title,
         facts=facts,
         notes=notes,
-        policy=policy,
         size=image_size or _ASSUMED_SIZE,
         pixelated=image_size is not None and max(image_size) <= _PIXELATED,
         cards=[_card(row, thumbnails or {}, change) for row, change in zip(rows, kinds, strict=True)],
@@ -112,6 +106,7 @@ def render_gallery(
         changes=changes,
         retired=[_shortened(text) for text in changes.retired_prompts[:_RETIRED_SHOWN]] if changes else [],
         saving=saving,
+        history=relative_url(history or ""),
         map=drawn,
         data={
             "columns": [[column.label, column.options, column.values] for column in columns],
@@ -122,42 +117,15 @@ def render_gallery(
     )
 
 
-@cache
-def _template() -> tuple[Template, str]:
-    """The template, and the policy that lets exactly its own style and script run."""
-    page = files("hierflow.images").joinpath("page")
-    style = page.joinpath("gallery.css").read_text(encoding="utf-8")
-    script = "\n".join(page.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    policy = (
-        f"default-src 'none'; img-src 'self' file:; style-src {_csp_hash(style)}; "
-        f"script-src {_csp_hash(script)}; base-uri 'none'; form-action 'none'"
-    )
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        page.joinpath("gallery.html").read_text(encoding="utf-8"),
-        globals={"style": style, "script": script},
-    )
-    return template, policy
-
-
-def _csp_hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
 def _card(row: ImageRow, thumbnails: Mapping[str, str], change: str) -> dict[str, Any]:
     return {
-        "url": _relative_url(row.image_path),
-        "shown": _relative_url(thumbnails.get(row.image_path, row.image_path)),
+        "url": relative_url(row.image_path),
+        "shown": relative_url(thumbnails.get(row.image_path, row.image_path)),
         "prompt": row.prompt,
         "nth": row.image_index + 1 if row.image_index else None,
         "badges": [word for word in (row.status, change) if word not in ("current", "kept", "missing", "")],
         "error": row.error,
     }
-
-
-def _relative_url(path: str) -> str:
-    """`path` as a URL that can only mean a file below the page: no scheme, no host, no query."""
-    return quote(str(PurePosixPath(path)), safe="/") if path else ""
 
 
 def _map_data(drawn: BranchMap | None, plan: Plan | None, leaves: Sequence[int]) -> dict[str, Any] | None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hierflow.errors import InputError
-from hierflow.hashing import digest
+from hierflow.images.checked_table import read_table, table_bytes
+from hierflow.plan.lanes import Variant
 
 Status = Literal["current", "outdated", "failed"]
 
@@ -24,6 +23,9 @@ _BEFORE_AXES = [
 ]
 _AFTER_AXES = [
     pa.field("seed", pa.int64(), nullable=False),
+    pa.field("negative_prompt", pa.string(), nullable=False),
+    pa.field("image_width", pa.int64(), nullable=False),
+    pa.field("image_height", pa.int64(), nullable=False),
     pa.field("partition", pa.string(), nullable=False),
     pa.field("node_path", pa.string(), nullable=False),
     pa.field("image_path", pa.string(), nullable=False),
@@ -39,10 +41,15 @@ MANIFEST_COLUMNS: tuple[str, ...] = tuple(column.name for column in _BEFORE_AXES
 """The columns every manifest has, in order; the axes stand between `prompt` and `seed`. No axis may be called
 like one of them."""
 
-_CHECKSUM = b"hierflow.sha256"
-# What pyarrow and the checksum raise over a flipped bit, found by flipping each.
-_DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, ArithmeticError, LookupError)
 _INT64 = range(-(2**63), 2**63)
+
+
+class Latents(NamedTuple):
+    """Names the final latents of images: of one text, one variant and one image index."""
+
+    prompt: str
+    variant: Variant
+    image_index: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ class ImageRow:
         image_index: which of the prompt's images, counted from 0.
         prompt: its text.
         axes: the values of the template's variables; an axis left out is null in the manifest.
-        seed: the set's seed.
+        variant: its seed, its size, and the negative prompt if it is not the document's.
+        negative_prompt: which it is; empty if there is none.
         partition: the key of the partition that makes it.
         node_path: the nodes that served it, from the root down.
         image_path: relative to the set's folder, with forward slashes; empty when there is no image.
@@ -75,7 +83,7 @@ class ImageRow:
     image_index: int
     prompt: str
     axes: Mapping[str, Any]
-    seed: int
+    variant: Variant
     partition: str
     node_path: str
     image_path: str
@@ -86,6 +94,7 @@ class ImageRow:
     scores: Mapping[str, float] = field(default_factory=dict)
     status: Status = "current"
     error: str = ""
+    negative_prompt: str = ""
 
     def __post_init__(self) -> None:
         path = PurePosixPath(self.image_path)
@@ -93,6 +102,26 @@ class ImageRow:
             raise ValueError(f"image path {self.image_path!r} leaves the set's folder")
         if self.status not in get_args(Status):
             raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(Status))}")
+
+    @property
+    def seed(self) -> int:
+        """Of its noise."""
+        return self.variant.seed
+
+    @property
+    def image_width(self) -> int:
+        """In pixels."""
+        return self.variant.width
+
+    @property
+    def image_height(self) -> int:
+        """In pixels."""
+        return self.variant.height
+
+    @property
+    def latents(self) -> Latents:
+        """What it is decoded from, which images of equal prompts may have in common."""
+        return Latents(self.prompt, self.variant, self.image_index)
 
 
 def build_manifest(rows: Sequence[ImageRow], axes: Sequence[str]) -> pa.Table:
@@ -130,11 +159,8 @@ def check_axis_names(axes: Sequence[str]) -> None:
 
 
 def manifest_bytes(table: pa.Table) -> bytes:
-    """The parquet file of a manifest: zstd, with page checksums and a checksum of all rows; deterministic."""
-    checked = table.replace_schema_metadata({_CHECKSUM: _rows_digest(table).encode()})
-    file = io.BytesIO()
-    pq.write_table(checked, file, compression="zstd", write_page_checksum=True, store_schema=True)
-    return file.getvalue()
+    """The parquet file of a manifest, with a checksum of its rows; deterministic."""
+    return table_bytes(table)
 
 
 def read_manifest(data: bytes) -> pa.Table:
@@ -143,18 +169,7 @@ def read_manifest(data: bytes) -> pa.Table:
     Raises:
         ValueError: the file is damaged, incomplete or no manifest; the message says which.
     """
-    try:
-        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-        # Page checksums leave the footer open: a flipped bit there renames a column or shifts a type.
-        found = _rows_digest(table)
-    except _DAMAGE as error:
-        raise ValueError(f"the manifest ({len(data)} bytes) is damaged or no parquet file: {error}") from error
-    expected = (table.schema.metadata or {}).get(_CHECKSUM)
-    if expected is None:
-        raise ValueError("the parquet file carries no checksum of its rows, so it is no manifest of hierflow's")
-    if found.encode() != expected:
-        raise ValueError("the manifest is damaged: its rows do not match the checksum it carries")
-    return table.replace_schema_metadata(None)
+    return read_table(data, "manifest")
 
 
 def _column(rows: Sequence[ImageRow], column: pa.Field) -> pa.Array:
@@ -174,15 +189,3 @@ def _axis(values: Sequence[Any]) -> pa.Array:
     if kinds in ({float}, {int, float}) and fits:
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
     return pa.array([None if value is None else str(value) for value in values], pa.string())
-
-
-def _rows_digest(table: pa.Table) -> str:
-    # Parquet renames what is inside a map, so only that it is one counts.
-    kinds = ["map" if pa.types.is_map(column.type) else str(column.type) for column in table.schema]
-    values = [[_sayable(value) for value in column.to_pylist()] for column in table.columns]
-    return digest(table.column_names, kinds, values)
-
-
-def _sayable(value: Any) -> Any:
-    """`value`, or its text where JSON knows no such number: an axis may hold NaN."""
-    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value

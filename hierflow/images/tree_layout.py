@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.plan.schedule import phi
 from hierflow.plan.segments import Plan
 from hierflow.store.plans import CompiledPlan
 from hierflow.tree import EmbeddingTree
@@ -42,7 +41,7 @@ def live_tree(compiled: CompiledPlan, texts: Sequence[str]) -> LiveTree:
     tree, nodes = pruned(compiled.planted.tree, compiled.live)
     text_of = dict(zip(compiled.leaf_of.values(), texts, strict=True))
     return LiveTree(
-        plan=tree.plan(compiled.document.tau, compiled.document.steps),
+        plan=tree.plan(compiled.document.tau, compiled.document.evaluations_a_step),
         owners=compiled.node_owner[nodes],
         texts=tuple(text_of[leaf] for leaf in nodes[: tree.leaves].tolist()),
     )
@@ -91,7 +90,7 @@ class TreeLayout:
 def lay_out(plan: Plan) -> TreeLayout:
     """The places of all nodes of `plan`'s tree."""
     tree, height = plan.tree, plan.tree.node_heights
-    threshold = phi(plan.tau, plan.steps)
+    threshold = plan.threshold
     served = np.searchsorted(-threshold[threshold > 0], -height, side="right")  # steps a node could serve
     served[: tree.leaves] = plan.steps
     above, excess = served == 0, height - threshold[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from hierflow.images.tree_labels import Font, group_label, labelled_nodes, partition_label, words_of
 from hierflow.images.tree_layout import FIRST, LiveTree, TreeLayout
@@ -113,18 +114,18 @@ def draw_partitions(ax: Axes, drawn: LiveTree, keys: Sequence[str], rows: float,
             write(ax, 10, free - (len(label) - place - 0.5) * line, text, TEXT, colour)
 
 
-def draw_frontier(ax: Axes, plan: Plan, images: int, layout: TreeLayout) -> None:
-    """Below the tree: evaluations a step, with and without sharing."""
-    standard, right = plan.leaves * images, FIRST + plan.steps
-    edges = FIRST + np.arange(plan.steps + 1)
-    ax.stairs(np.full(plan.steps, standard), edges, fill=True, color=SAVED)
-    ax.stairs(plan.frontier_sizes * images, edges, fill=True, color=PLANNED)
-    ax.stairs(plan.frontier_sizes * images, edges, baseline=None, color=COLOURS[0], linewidth=1)
+def draw_frontier(ax: Axes, sizes: npt.NDArray[np.int64], standard: int, layout: TreeLayout) -> None:
+    """Below the tree: evaluations a step, with sharing (`sizes`) and without."""
+    count = len(sizes)
+    right, edges = FIRST + count, FIRST + np.arange(count + 1)
+    ax.stairs(np.full(count, standard), edges, fill=True, color=SAVED)
+    ax.stairs(sizes, edges, fill=True, color=PLANNED)
+    ax.stairs(sizes, edges, baseline=None, color=COLOURS[0], linewidth=1)
     ax.plot([FIRST, right], [standard, standard], color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)))
     ax.set(xlim=(layout.left, right), ylim=(0, standard * 1.06), facecolor=PAPER)
     ax.spines["left"].set_position(("data", FIRST))
     ax.set_yticks([0, standard], ["0", f"{standard:,}"], fontproperties=TEXT.properties, color=FAINT)
-    steps = _steps(plan.steps)
+    steps = _steps(count)
     ax.set_xticks(steps, [str(step) for step in steps], fontproperties=TEXT.properties, color=FAINT)
     ax.tick_params(length=3, color=FAINT)
     ax.spines[:].set_visible(False)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from hierflow.models.runtime import Runtime
+    from hierflow.models.sampler import Sampler
     from hierflow.scoring import Scorer
 
 Conditioning = dict[str, npt.NDArray[Any]]
@@ -28,26 +29,34 @@ class Adapter(Protocol):
     """
 
     runtime: Runtime
-    encoder_fingerprint: str
-    decoder_fingerprint: str
-    rows_per_evaluation: int
-    """Network rows of one evaluation: 2 with classifier-free guidance in one batch, 1 without."""
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        """Identity of what turns a text into conditioning."""
+
+    @property
+    def decoder_fingerprint(self) -> str:
+        """Identity of what turns latents into images."""
+
+    @property
+    def rows_per_evaluation(self) -> int:
+        """Network rows of one evaluation: 2 with classifier-free guidance, 1 without."""
 
     @property
     def identity(self) -> SamplingIdentity:
         """What decides a denoising step, besides conditioning."""
 
     @property
-    def scheduler(self) -> Any:
-        """The real scheduler, with its timesteps set."""
+    def sampler(self) -> Sampler:
+        """The sampler, with its timesteps set."""
 
     @property
     def network(self) -> torch.nn.Module:
-        """The denoising network, for the meter."""
+        """The denoising network, on its device, for the meter."""
 
     @property
     def scorer_version(self) -> str:
-        """Identity of the model's own quality score."""
+        """Identity of the model's own quality score; empty for families without one."""
 
     @property
     def prior_evaluations_per_prompt(self) -> int:
@@ -66,10 +75,29 @@ class Adapter(Protocol):
         """Scaled initial noise, one row a generator."""
 
     def predict(self, latents: torch.Tensor, index: int, conditioning: Tensors) -> torch.Tensor:
-        """The guided model output at timestep number `index` (0-based), one row a node."""
+        """The guided model output of evaluation number `index` (0-based), one row a node."""
 
     def decode(self, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
         """(B, H, W, 3) images of final latents."""
 
-    def scorer(self) -> Scorer:
-        """The model's own quality score."""
+    def scorer(self) -> Scorer | None:
+        """The model's own quality score; None for families without one."""
+
+    def varied(self, *, negative_prompt: str | None, width: int | None, height: int | None) -> Adapter:
+        """The same networks under other settings, those that are None being as they are here.
+
+        Raises:
+            InputError: the model cannot draw such a size, or takes no negative prompt.
+        """
+
+
+def at_size(adapter: Adapter, width: int, height: int) -> Adapter:
+    """The model at an image size; itself at its own.
+
+    Raises:
+        InputError: it cannot draw such a size.
+    """
+    own = adapter.identity
+    if (width, height) == (own.width, own.height):
+        return adapter
+    return adapter.varied(negative_prompt=None, width=width, height=height)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from hierflow.models.adapter import Adapter
-from hierflow.models.kandinsky22 import Kandinsky22
 from hierflow.models.runtime import resolve_runtime
 from hierflow.models.source import locate
 from hierflow.spec import DiffusionSpec
 
-_ADAPTERS = {"kandinsky22": Kandinsky22}
 _kept: dict[tuple[str, str], Adapter] = {}
 
 
@@ -27,5 +25,5 @@ def open_model(spec: DiffusionSpec, base: Path) -> Adapter:
     if key not in _kept:
         source = locate(spec, base)
         _kept.clear()  # two large models rarely fit
-        _kept[key] = _ADAPTERS[source.family](source, spec, resolve_runtime(spec))
+        _kept[key] = source.family.adapter_class()(source, spec, resolve_runtime(spec, source.family.half))
     return _kept[key]

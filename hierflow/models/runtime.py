@@ -49,8 +49,12 @@ class Runtime:
         return dtype
 
 
-def resolve_runtime(spec: DiffusionSpec) -> Runtime:
+def resolve_runtime(spec: DiffusionSpec, half: str = "float16") -> Runtime:
     """Settle `auto` fields for this machine.
+
+    Args:
+        spec: the document's `diffusion` section.
+        half: the precision that `auto` means on a GPU.
 
     Raises:
         InputError: the device does not exist here.
@@ -65,7 +69,7 @@ def resolve_runtime(spec: DiffusionSpec) -> Runtime:
             "is not a device of this machine", field="diffusion.device", value=device, remedy="take `cpu` or `auto`"
         ) from error
     on_cpu = torch.device(device).type == "cpu"
-    dtype = spec.dtype if spec.dtype != "auto" else ("float32" if on_cpu else "float16")
+    dtype = spec.dtype if spec.dtype != "auto" else ("float32" if on_cpu else half)
     promised = spec.deterministic if spec.deterministic is not None else (on_cpu and dtype == "float32")
     return Runtime(device, dtype, FIXED_BATCH if promised else None)
 

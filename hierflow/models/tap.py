@@ -11,6 +11,7 @@ This leans on how diffusers pipelines use their scheduler (`set_timesteps`, `tim
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,12 @@ class TappedPipeline:
         with self._window(slice(0, 0), scaled=True):
             return self._call(**call, output_type="latent", return_dict=False)[0]
 
+    def set_schedule(self, **call: Any) -> None:
+        """Set the real scheduler's timesteps as the pipeline sets them for such a call (resolution included)."""
+        with self._window(slice(0, 0)):
+            type(self._tap).control.schedules = True
+            self._call(**call, output_type="latent", return_dict=False)
+
     def decode(self, output_type: str, **call: Any) -> Any:
         """The images of the call's `latents`."""
         with self._window(slice(0, 0)):
@@ -57,7 +64,7 @@ class TappedPipeline:
         try:
             yield control.outputs
         finally:
-            control.window = slice(None)
+            control.window, control.schedules = slice(None), False
 
 
 class _Control:
@@ -65,6 +72,7 @@ class _Control:
 
     window: slice = slice(None)
     scaled: bool = False
+    schedules: bool = False
     outputs: list[Any]
 
 
@@ -87,8 +95,11 @@ def _tap_of(scheduler: Any) -> Any:
         control.outputs.append(model_output)
         return SchedulerOutput(prev_sample=sample) if return_dict else (sample,)
 
-    def set_timesteps(self: Any, *_: Any, **__: Any) -> None:
-        """The schedule is set already, by its owner."""
+    @functools.wraps(real.set_timesteps)  # pipelines look at its parameters
+    def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> None:
+        """The schedule is set already, by its owner, unless it asks the pipeline to do so."""
+        if control.schedules:
+            scheduler.set_timesteps(*args, **kwargs)
 
     tapped = type(
         f"Tapped{real.__name__}",

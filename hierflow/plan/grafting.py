@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hierflow.plan.mismatch import directions
-from hierflow.plan.schedule import phi
 from hierflow.plan.segments import Plan
 from hierflow.tree.embedding_tree import EmbeddingTree
 from hierflow.tree.planted import Graft
@@ -61,7 +60,7 @@ def grafts_of(
         max_prompts: the largest cluster, so that it fits a partition.
     """
     own = EmbeddingTree.from_embeddings(vectors, plan.tree.linkage)
-    threshold = phi(plan.tau, plan.steps)
+    threshold = plan.threshold
     places = _places(plan, means, _node_directions(own, vectors), budget, _together(own, threshold))
     chosen = _cheapest_cut(own, _own_evaluations(own, threshold, places.shared), max_prompts)
     grafts = []
@@ -112,10 +111,17 @@ def _longest(
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.where(distance[:, segment] > 0, np.floor(left / distance[:, segment] + 1e-9), plan.steps)
         steps = np.clip(np.where(left < 0, 0, steps), 0, np.maximum(most - first + 1, 0)).astype(np.int64)
-        shared[:, segment] = np.where(steps > 0, first - 1 + steps, 0)
+        until = _whole_steps(plan, first - 1 + steps)
+        shared[:, segment] = np.where(until >= first, until, 0)
     best = by_node[np.argmax(shared[:, by_node], axis=1)]  # argmax takes the first of equals
     longest = shared[np.arange(len(best)), best]
     return np.where(longest > 0, best, -1), longest
+
+
+def _whole_steps(plan: Plan, shared: Int) -> Int:
+    """As many evaluations as `shared`, or fewer, so that the last one ends a step of the sampler."""
+    ends = np.concatenate([[0], np.cumsum(plan.evaluations_a_step)])
+    return ends[np.searchsorted(ends, shared, side="right") - 1]
 
 
 def _own_evaluations(own: EmbeddingTree, threshold: Float, shared: Int) -> Int:

@@ -4,6 +4,8 @@ A node of the tree is *active* at step k while its own height is at most phi(k) 
 falls, so a node is active during one run of consecutive steps: its *segment*. Where phi is 0 (the last step,
 and every step if tau is 0) each distinct prompt is alone, identical embeddings included. Where tau exceeds the
 root's height the root serves from the first step, as the paper's dummy parent does.
+
+For a sampler that takes several evaluations for some steps, *step* means evaluation throughout.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.plan.schedule import phi
+from hierflow.plan.schedule import Steps, phi
 from hierflow.tree.embedding_tree import EmbeddingTree
 
 Int = npt.NDArray[np.int64]
@@ -28,7 +30,8 @@ class Plan:
 
     Attributes:
         tree: the tree that was cut.
-        tau, steps: the schedule it was cut by.
+        tau: the height it was cut at, at the first step.
+        evaluations_a_step: how many evaluations each of the sampler's steps takes, usually one.
         nodes: (S,) the tree's node of each segment.
         first, last: (S,) its first and last step, 1-based and inclusive.
         parent: (S,) the segment whose final state it starts from; -1 if it starts from noise.
@@ -38,7 +41,7 @@ class Plan:
 
     tree: EmbeddingTree
     tau: float
-    steps: int
+    evaluations_a_step: tuple[int, ...]
     nodes: Int
     first: Int
     last: Int
@@ -46,6 +49,16 @@ class Plan:
     leaf_order: Int
     starts: Int
     sizes: Int
+
+    @cached_property
+    def steps(self) -> int:
+        """The evaluations of one prompt's path."""
+        return sum(self.evaluations_a_step)
+
+    @cached_property
+    def threshold(self) -> npt.NDArray[np.float64]:
+        """(steps,) phi."""
+        return phi(self.tau, self.evaluations_a_step)
 
     @property
     def evaluations(self) -> int:
@@ -119,7 +132,7 @@ class Plan:
         return k
 
 
-def compile_plan(tree: EmbeddingTree, tau: float, steps: int, live: npt.NDArray[np.bool_] | None = None) -> Plan:
+def compile_plan(tree: EmbeddingTree, tau: float, steps: Steps, live: npt.NDArray[np.bool_] | None = None) -> Plan:
     """Cut `tree` at phi(k) for every step k.
 
     Args:
@@ -135,7 +148,7 @@ def compile_plan(tree: EmbeddingTree, tau: float, steps: int, live: npt.NDArray[
     height, parents = tree.node_heights, tree.parents
     # A node may serve the first `reach` steps: those whose phi is at least its height, and positive.
     reach = np.searchsorted(-threshold[:sharing], -height, side="right")
-    reach[: tree.leaves] = steps
+    reach[: tree.leaves] = len(threshold)
     first = np.where(parents < 0, 1, reach[parents] + 1)
     starts, sizes = _runs(tree, live)
     nodes = np.flatnonzero((first <= reach) & (sizes > 0))[::-1]  # children have smaller numbers than parents
@@ -144,7 +157,7 @@ def compile_plan(tree: EmbeddingTree, tau: float, steps: int, live: npt.NDArray[
     return Plan(
         tree=tree,
         tau=float(tau),
-        steps=int(steps),
+        evaluations_a_step=steps if isinstance(steps, tuple) else (1,) * int(steps),
         nodes=nodes,
         first=first[nodes],
         last=reach[nodes],

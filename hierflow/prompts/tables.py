@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from hierflow.errors import InputError
 from hierflow.prompts.prompt_set import RESERVED_COLUMNS
 from hierflow.prompts.rows import SourceRows, listed
+from hierflow.prompts.settings import SETTINGS
 from hierflow.prompts.text_files import read_text
 
 
@@ -103,7 +104,7 @@ def _ids(table: _Table, column: str, path: Path) -> list[str]:
 
 def _check_names(others: dict[str, Sequence[Any]], path: Path) -> None:
     for name in others:
-        if name in RESERVED_COLUMNS:
+        if name in RESERVED_COLUMNS.difference(SETTINGS):
             raise InputError(
                 "is a column of the manifest too",
                 file=path,

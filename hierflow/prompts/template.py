@@ -10,6 +10,7 @@ from collections import Counter
 from hierflow.errors import InputError
 from hierflow.prompts.prompt_set import RESERVED_COLUMNS
 from hierflow.prompts.rows import SourceRows, listed
+from hierflow.prompts.settings import SETTINGS
 
 MAX_COMBINATIONS = 1_000_000
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -19,6 +20,8 @@ _SHOWN_PLACE = 120
 
 def expand_template(template: str, axes: dict[str, list[str]] | None, where: str) -> SourceRows:
     """The product of the axes in their order, the last varying fastest; each axis is a column.
+
+    An axis of :data:`hierflow.prompts.settings.SETTINGS`, such as `seed`, need not occur in the template.
 
     Placeholders are `{axis}` and `{{`, `}}` stand for braces, as in `str.format`, of which nothing else is
     allowed. Values are inserted as they are, braces included.
@@ -91,7 +94,7 @@ def _checked_axes(axes: dict[str, list[str]] | None, where: str) -> dict[str, li
                 value=name,
                 remedy="use letters, digits, spaces and underscores, and not digits alone",
             )
-        if name in RESERVED_COLUMNS:
+        if name in RESERVED_COLUMNS.difference(SETTINGS):
             raise InputError("is a column of the manifest", field=field, value=name, remedy="rename the axis")
         if not values:
             raise InputError("has no values", field=field, value=name, remedy="list one or remove the axis")
@@ -109,7 +112,7 @@ def _check_match(used: list[str], axes: dict[str, list[str]], template: str, whe
             value=template,
             remedy=f"add it to the axes ({listed(axes)}) or correct the name",
         )
-    if unused := [name for name in axes if name not in used]:
+    if unused := [name for name in axes if name not in used and name not in SETTINGS]:
         raise InputError(
             "is an axis that the template does not use",
             field=f"{where}.axes.{unused[0]}",

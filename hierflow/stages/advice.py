@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from hierflow.models.schedulers import STOCHASTIC
+from collections import Counter
+
+from hierflow.models.schedulers import draws_noise, scheduler_name
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 
 
 def advice(stage: Stage, prompts: PromptSet) -> list[str]:
     """A sentence for each thing that will probably disappoint: unknown words, prompts cut off, one layout for all."""
-    diffusion = stage.spec.diffusion
+    sampling = stage.adapter.identity
     found = stage.adapter.warnings(prompts.distinct)
-    if diffusion.initial_noise == "shared" and diffusion.scheduler not in STOCHASTIC:
+    if sampling.initial_noise == "shared" and not draws_noise(sampling.scheduler):
+        name = scheduler_name(sampling.scheduler)
         found.append(
-            f"initial_noise: shared with {diffusion.scheduler}, which draws no noise of its own, gives every image "
-            "one layout; take per_root, or ddpm or euler_ancestral"
+            f"initial_noise: shared with {name}, which draws no noise of its own, gives every image one "
+            "layout; take per_root, or ddpm or euler_ancestral"
+        )
+    if (alone := _alone(prompts)) > len(prompts) / 2:
+        found.append(
+            f"{alone} of {len(prompts)} rows have a seed, a size or a negative prompt that no other row has; images "
+            "share steps only where these are equal, so these rows save nothing"
         )
     return found
+
+
+def _alone(prompts: PromptSet) -> int:
+    """How many rows have settings of their own that no other row has."""
+    return sum(count == 1 for settings, count in Counter(prompts.settings).items() if settings)

@@ -10,6 +10,7 @@ from hierflow.audit.books import State, keep_books
 from hierflow.audit.columns import by_columns
 from hierflow.audit.history import past_runs
 from hierflow.audit.page import render_audit
+from hierflow.hashing import text_hash
 from hierflow.images import ImageRow
 from hierflow.plan.cost import Pace
 from hierflow.stages.context import Stage
@@ -52,7 +53,7 @@ def write_audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) 
     """Store the account beside the set: of this invocation, and of all runs of the plan. Returns both."""
     this_run = audit(stage, compiled, rows)
     all_runs = audit(stage, compiled, rows, whole_plan=True)
-    by, left_out = by_columns(rows, compiled.document.steps, all_runs)
+    by, left_out = by_columns(rows, compiled.plan.steps, all_runs)
     past = past_runs(stage.store.ledger.entries(), stage.spec.cost)
     stored = {
         "set": stage.spec.name,
@@ -94,32 +95,27 @@ def measured_pace(entries: Sequence[Entry], pace: str) -> Pace | None:
 def _planned(compiled: CompiledPlan) -> list[Work]:
     plan = compiled.plan
     return [
-        Work(ids.chain(segment), int(plan.first[segment]), int(plan.last[segment]))
-        for ids in compiled.ids
-        for segment in range(len(plan.nodes))
+        Work(lane.ids.chain(segment), int(plan.first[segment]), int(plan.last[segment]))
+        for lane in compiled.lanes
+        for segment in lane.segments.tolist()
     ]
 
 
 def _unmade(compiled: CompiledPlan, rows: Sequence[ImageRow]) -> set[State]:
     """The states that only lead to images that do not exist."""
-    partition_of = compiled.partition_of_text()
-    made = {(row.prompt, row.image_index) for row in rows if row.status == "current"}
-    if len(made) == len({(row.prompt, row.image_index) for row in rows}):
+    made = {row.latents for row in rows if row.status == "current"}
+    if len(made) == len({row.latents for row in rows}):
         return set()
-    from hierflow.hashing import text_hash
-
-    good = {(text_hash(prompt), index) for prompt, index in made}
     states: dict[bool, set[State]] = {True: set(), False: set()}
-    for index, ids in enumerate(compiled.ids):
-        for text in partition_of:
-            found = states[(text, index) in good]
-            for segment in compiled.plan.path(compiled.leaf_of[text]):
-                first, last = int(compiled.plan.first[segment]), int(compiled.plan.last[segment])
-                found.update((ids.chain(segment), step) for step in range(first, last + 1))
+    for latents in {row.latents for row in rows}:
+        lane, found = compiled.lane(latents.variant, latents.image_index), states[latents in made]
+        for segment in compiled.plan.path(compiled.leaf_of[text_hash(latents.prompt)]):
+            first, last = int(compiled.plan.first[segment]), int(compiled.plan.last[segment])
+            found.update((lane.ids.chain(segment), step) for step in range(first, last + 1))
     return states[False] - states[True]
 
 
 def _made(rows: Sequence[ImageRow]) -> float:
     """Share of the set's latents that have become images."""
-    wanted = {(row.prompt, row.image_index) for row in rows}
-    return len({(row.prompt, row.image_index) for row in rows if row.status == "current"}) / len(wanted)
+    wanted = {row.latents for row in rows}
+    return len({row.latents for row in rows if row.status == "current"}) / len(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hierflow.plan.lanes import Variant
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
@@ -51,7 +52,8 @@ def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embedding
     if planted.texts == embeddings.hashes:  # it is the fresh tree
         return Comparison(plan.evaluations, plan.evaluations, mismatch, mismatch)
     tree = EmbeddingTree.from_embeddings(embeddings.vectors, planted.tree.linkage)
-    fresh, fresh_plan = PlantedTree(tree, embeddings.hashes, planted.encoder), tree.plan(plan.tau, plan.steps)
+    fresh = PlantedTree(tree, embeddings.hashes, planted.encoder)
+    fresh_plan = tree.plan(plan.tau, plan.evaluations_a_step)
     means = founding_directions(fresh, embeddings.vectors)
     return Comparison(
         plan.evaluations,
@@ -63,9 +65,15 @@ def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embedding
 
 def images_changed(before: CompiledPlan, after: CompiledPlan) -> int:
     """How many images of prompts that both plans have would be other images under `after`."""
-    kept = before.leaf_of.keys() & after.leaf_of.keys()
-    return sum(
-        old.final(before.leaf_of[text]) != new.final(after.leaf_of[text])
-        for text in kept
-        for old, new in zip(before.ids, after.ids, strict=False)
-    )
+    old, new = _finals(before), _finals(after)
+    return sum(key not in old or old[key] != final for key, final in new.items() if key[0] in before.leaf_of)
+
+
+def _finals(compiled: CompiledPlan) -> dict[tuple[str, Variant, int], str]:
+    """The state that each image is decoded from, by text hash, variant and image index."""
+    texts = compiled.planted.texts
+    return {
+        (texts[leaf], lane.variant, lane.image_index): lane.ids.final(int(leaf))
+        for lane in compiled.lanes
+        for leaf in lane.leaves
+    }

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hierflow.errors import RunError
+from hierflow.hashing import text_hash
+from hierflow.models.adapter import Adapter
 from hierflow.models.power import Hold
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage, Stopwatch
@@ -48,7 +50,9 @@ def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
     rows = cache.read(list(by_hash))
     missing = [text for text in by_hash if text not in rows]
     if missing:
-        rows |= _encode(stage, cache, by_hash, missing)
+        rows |= _encode(stage, stage.adapter, cache, by_hash, missing)
+    for negative in sorted({row.negative_prompt for row in prompts.settings if row.negative_prompt is not None}):
+        _embed_negative(stage, negative)
     conditioning = stacked([rows[text] for text in by_hash])
     return Embeddings(
         texts=tuple(by_hash.values()),
@@ -59,8 +63,31 @@ def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
     )
 
 
+def _embed_negative(stage: Stage, negative: str) -> None:
+    """Store what a negative prompt that rows set puts in place of the document's."""
+    adapter = stage.adapter.varied(negative_prompt=negative, width=None, height=None)
+    cache, of_nothing = stage.store.conditioning(adapter.encoder_fingerprint), {text_hash(""): ""}
+    if not cache.read(list(of_nothing)):
+        _encode(stage, adapter, cache, of_nothing, list(of_nothing))
+
+
+def stored_negative(stage: Stage, negative: str) -> Conditioning:
+    """The part of the conditioning that a negative prompt decides, as an earlier stage stored it, without a row axis.
+
+    Raises:
+        RunError: it has been lost since.
+    """
+    adapter = stage.adapter.varied(negative_prompt=negative, width=None, height=None)
+    rows = stored_conditioning(stage, adapter.encoder_fingerprint, (text_hash(""),))
+    return _negative_part({name: array[0] for name, array in rows.items()})
+
+
+def _negative_part(conditioning: Conditioning) -> Conditioning:
+    return {name: array for name, array in conditioning.items() if name.startswith("negative_")}
+
+
 def _encode(
-    stage: Stage, cache: ConditioningCache, by_hash: Mapping[str, str], missing: Sequence[str]
+    stage: Stage, adapter: Adapter, cache: ConditioningCache, by_hash: Mapping[str, str], missing: Sequence[str]
 ) -> dict[str, Conditioning]:
     """Encode the prompts `missing` (hashes), store them, and book the work, also where it breaks off."""
     hold, watch = Hold(stage.adapter.runtime.device), Stopwatch()
@@ -76,8 +103,8 @@ def _encode(
         for start in range(0, len(missing), SHARD):
             shard = missing[start : start + SHARD]
             texts = [by_hash[text] for text in shard]
-            made = stage.adapter.encode(texts, shard)
-            spent += len(shard) * stage.adapter.prior_evaluations_per_prompt
+            made = adapter.encode(texts, shard)
+            spent += len(shard) * adapter.prior_evaluations_per_prompt
             entry.note(0, **so_far())
             _check_finite(made, texts)
             cache.write(shard, made)

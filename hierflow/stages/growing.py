@@ -40,9 +40,9 @@ def _has_run(stage: Stage, before: CompiledPlan) -> bool:
     states, plan = stage.store.states, before.plan
     states.refresh()
     return any(
-        ids.at(segment, step) in states
-        for ids in before.ids
-        for segment in range(len(plan.nodes))
+        lane.ids.at(segment, step) in states
+        for lane in before.lanes
+        for segment in lane.segments.tolist()
         for step in range(int(plan.first[segment]), int(plan.last[segment]) + 1)
     )
 
@@ -55,10 +55,10 @@ def grown(stage: Stage, embeddings: Embeddings, before: CompiledPlan) -> Layout:
         return _kept(before)
     vectors = vectors_of(stage, planted)
     means = founding_directions(planted, vectors)
-    document = before.document
-    founding = compile_plan(planted.tree, document.tau, document.steps, planted.generations == 0)
+    tau, steps = before.document.tau, before.document.evaluations_a_step
+    founding = compile_plan(planted.tree, tau, steps, planted.generations == 0)
     grafts = grafts_of(
-        compile_plan(planted.tree, document.tau, document.steps, planted.standing),  # retired ones are as good hosts
+        compile_plan(planted.tree, tau, steps, planted.standing),  # retired ones are as good hosts
         means,
         embeddings.vectors[rows],
         [embeddings.hashes[row] for row in rows],

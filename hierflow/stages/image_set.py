@@ -1,4 +1,4 @@
-"""Records to an image set: the manifest, the gallery, and what failed."""
+"""Records to an image set: the manifest, the gallery, the history, and what failed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from hierflow.images import (
     Saving,
     build_manifest,
     compare,
+    history_bytes,
     manifest_bytes,
     read_manifest,
     render_gallery,
 )
+from hierflow.models.schedulers import scheduler_name
+from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
+from hierflow.stages.history import HISTORY, HISTORY_PAGE, carry_on, history_page
 from hierflow.stages.images import node_path
 from hierflow.stages.thumbnails import thumbnails_of
+from hierflow.store.ledger import Entry
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord
 
@@ -37,7 +42,7 @@ class AssembledSet:
     Attributes:
         rows: a row an image, in the order of the prompts.
         complete: whether every image is current.
-        manifest, gallery: absolute paths or URLs.
+        manifest, gallery, history: absolute paths or URLs; the history is the page.
         changes: what is other than in the manifest that lay there before; None if there was none, or a damaged one,
             or nothing has been written.
     """
@@ -46,6 +51,7 @@ class AssembledSet:
     complete: bool
     manifest: str
     gallery: str
+    history: str
     changes: Changes | None = None
 
     @property
@@ -55,32 +61,40 @@ class AssembledSet:
 
 
 def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> AssembledSet:
-    """Write manifest and gallery from the partition records, whatever has failed.
+    """Write manifest, gallery and history from the partition records, whatever has failed.
 
     Where an image could not be made, the prompt's last good one stays, flagged `outdated`; where there is none,
     the row is `failed` and says why.
     """
     made = assembled(stage, compiled, prompts)
     rows, axes, files = made.rows, list(prompts.columns), stage.store.files
+    entries = stage.store.ledger.entries()
     changes, notes = _changes(stage, rows)
+    versions, of_history = carry_on(stage, rows, compiled.document.id, entries, changes)
     document, leaf_of = compiled.document, compiled.leaf_of
-    page = render_gallery(
+    size = (document.sampling.width, document.sampling.height)
+    gallery = render_gallery(
         stage.spec.name,
         rows,
         axes,
         _facts(stage, compiled, rows),
         [*advice(stage, prompts), *notes],
-        image_size=(document.sampling.width, document.sampling.height),
+        image_size=size,
         thumbnails=thumbnails_of(stage, rows),
         changes=changes,
-        saving=_saving(stage, compiled),
+        saving=_saving(stage, compiled, entries),
         plan=compiled.plan,
         leaves=[leaf_of[text_hash(row.prompt)] for row in rows],
         labels=compiled.planted.labels,
+        history=HISTORY_PAGE,
     )
+    history = history_page(stage, versions, of_history, GALLERY, size)
     manifest = manifest_bytes(build_manifest(rows, axes))
-    files.write(GALLERY, page.encode(), durable=True)
-    files.write(MANIFEST, manifest, durable=True)  # last: a page that was not written finds the old one again
+    files.write(GALLERY, gallery.encode(), durable=True)
+    files.write(HISTORY_PAGE, history.encode(), durable=True)
+    # Last, and only once the pages are written: a run that dies before finds what the next one is compared with.
+    files.write(HISTORY, history_bytes(versions), durable=True)
+    files.write(MANIFEST, manifest, durable=True)
     return replace(made, changes=changes)
 
 
@@ -92,6 +106,7 @@ def assembled(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assem
         complete=all(row.status == "current" for row in rows),
         manifest=files.url(MANIFEST),
         gallery=files.url(GALLERY),
+        history=files.url(HISTORY_PAGE),
     )
 
 
@@ -112,7 +127,8 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
     for row, (prompt_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
         hashed = hash_of[text]
         leaf = compiled.leaf_of[hashed]
-        for index in range(document.images_per_prompt):
+        for lane in compiled.lanes_of(prompts, row):
+            index = lane.image_index
             found = current.get((prompt_id, index))
             candidates = (found, last_good.get((prompt_id, index)))
             image = next((image for image in candidates if image and image.is_whole(sizes)), None)
@@ -124,12 +140,13 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
                     image_index=index,
                     prompt=text,
                     axes={name: column[row] for name, column in prompts.columns.items()},
-                    seed=document.sampling.seed,
+                    variant=lane.variant,
+                    negative_prompt=lane.variant.negative_prompt or document.negative_prompt,
                     partition=partition_of[hashed],
                     node_path=node_path(compiled, leaf),
                     image_path=image.path if image else "",
                     image_sha256=image.sha256 if image else "",
-                    evaluations=float(planned[leaf]),
+                    evaluations=float(planned[lane][leaf]),
                     evaluations_paid=image.paid if image else 0.0,
                     run_id=image.run if image else "",
                     scores=dict(image.scores) if image else {},
@@ -160,12 +177,15 @@ def _last_good_images(stage: Stage) -> dict[tuple[str, int], ImageRecord]:
     return found
 
 
-def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> np.ndarray:
-    """(N,) the evaluations planned for one image of each prompt; over all images they sum to the plan."""
+def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, np.ndarray]:
+    """(N,) for every lane the evaluations planned for one image of each prompt; all images sum to the plan."""
     plan = compiled.plan
-    images = compiled.images_of(prompts)
-    steps = {segment: float(plan.last[segment] - plan.first[segment] + 1) for segment in range(len(plan.nodes))}
-    return shares(plan, steps, images)
+    steps = (plan.last - plan.first + 1).astype(float)
+    found = {}
+    for lane in compiled.lanes:
+        own = dict(zip(lane.segments.tolist(), steps[lane.segments].tolist(), strict=True))
+        found[lane] = shares(plan, own, compiled.images_of(prompts, lane))
+    return found
 
 
 def _changes(stage: Stage, rows: Sequence[ImageRow]) -> tuple[Changes | None, list[str]]:
@@ -179,9 +199,9 @@ def _changes(stage: Stage, rows: Sequence[ImageRow]) -> tuple[Changes | None, li
         return None, ["The last manifest was damaged, so what this run changed cannot be told."]
 
 
-def _saving(stage: Stage, compiled: CompiledPlan) -> Saving:
+def _saving(stage: Stage, compiled: CompiledPlan, entries: Sequence[Entry]) -> Saving:
     """What sharing saves, with what the last run executed; a run that only assembles cannot tell which that was."""
-    document, entries = compiled.document, stage.store.ledger.entries()
+    document = compiled.document
     own = [entry for entry in entries if entry.invocation == stage.invocation]
     known = bool(own) or stage.invocation != stage.run
     counted = own if known else [entry for entry in entries if entry.plan == document.id]
@@ -190,11 +210,12 @@ def _saving(stage: Stage, compiled: CompiledPlan) -> Saving:
 
 
 def _facts(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) -> list[tuple[str, str]]:
-    document, diffusion = compiled.document, stage.spec.diffusion
+    document, sampling = compiled.document, compiled.document.sampling
+    sampler = scheduler_name(sampling.scheduler)
     return [
         ("images", f"{sum(row.status == 'current' for row in rows):,} of {len(rows):,}"),
-        ("model", diffusion.model),
-        ("sampling", f"{document.steps} steps, {diffusion.scheduler}, guidance {diffusion.guidance_scale:g}"),
+        ("model", stage.spec.diffusion.model),
+        ("sampling", f"{document.steps} steps, {sampler}, guidance {sampling.guidance_scale:g}"),
         ("sharing", f"tau {document.tau:g}, {compiled.planted.tree.linkage} linkage"),
         ("partitions", str(len(document.partitions))),
     ]

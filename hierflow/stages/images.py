@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from hierflow.audit.shares import shares
 from hierflow.hashing import bytes_digest
 from hierflow.images import LIGHT, Thumbnails, decode_png, encode_png, image_name
+from hierflow.models.adapter import at_size
+from hierflow.models.schedulers import scheduler_name
+from hierflow.plan.lanes import Lane, steps_of
 from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
@@ -36,11 +39,13 @@ class WantedImage:
     Attributes:
         row: its row of the prompt set.
         leaf: its prompt's leaf in the tree.
+        lane: what makes it.
         record: what is known of it before it is made.
     """
 
     row: int
     leaf: int
+    lane: Lane
     record: ImageRecord
 
 
@@ -58,7 +63,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     earlier = _earlier_images(stage, compiled)
     made = {(image.record.state, image.record.prompt_id): _intact(stage, earlier, image) for image in wanted}
     missing = [image for image in wanted if made[image.record.state, image.record.prompt_id] is None]
-    denoised = denoise_partition(stage, compiled, key, sorted({image.leaf for image in missing}))
+    denoised = denoise_partition(stage, compiled, key, _by_lane(missing))
     try:
         paid = _paid(stage, compiled, prompts, denoised, missing)
         for start in range(0, len(missing), CHUNK):
@@ -88,25 +93,36 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     return record
 
 
-def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[int]:
-    """The prompts (leaves) that lack an image, by the records and a listing of the files; nothing is read."""
+def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, list[int]]:
+    """The prompts (leaves) that lack an image, by the lane that makes it.
+
+    The records and a listing of the files tell; nothing is read.
+    """
     earlier, sizes = _earlier_images(stage, compiled), stage.store.files.sizes("images")
-    missing = dict[int, None]()
+    missing = []
     for key in compiled.document.keys:
         for image in _wanted(compiled, prompts, key):
             found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
             if found is None or not found.is_whole(sizes):
-                missing[image.leaf] = None
-    return list(missing)
+                missing.append(image)
+    return _by_lane(missing)
+
+
+def _by_lane(images: Sequence[WantedImage]) -> dict[Lane, list[int]]:
+    """The prompts (leaves) of some images, ascending, by the lane."""
+    leaves: dict[Lane, set[int]] = {}
+    for image in images:
+        leaves.setdefault(image.lane, set()).add(image.leaf)
+    return {lane: sorted(own) for lane, own in leaves.items()}
 
 
 def _wanted(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[WantedImage]:
     for text in compiled.texts_of(key):
         leaf = compiled.leaf_of[text]
         for row in prompts.rows_of(text):
-            for index, ids in enumerate(compiled.ids):
-                record = ImageRecord(prompts.ids[row], text, index, ids.final(leaf))
-                yield WantedImage(row, leaf, record)
+            for lane in compiled.lanes_of(prompts, row):
+                record = ImageRecord(prompts.ids[row], text, lane.image_index, lane.ids.final(leaf))
+                yield WantedImage(row, leaf, lane, record)
 
 
 def _earlier_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int, str], ImageRecord]:
@@ -136,27 +152,27 @@ def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], imag
 
 def _paid(
     stage: Stage, compiled: CompiledPlan, prompts: PromptSet, denoised: Denoised, missing: Sequence[WantedImage]
-) -> list[npt.NDArray[np.float64]]:
-    """(N,) for every image index: the evaluations that were executed for one image of each prompt.
+) -> dict[Lane, npt.NDArray[np.float64]]:
+    """(N,) for every lane: the evaluations that were executed for one image of each prompt.
 
     What this run executed is shared by the images it makes. What was executed above the cut for this plan is
     shared by all images under it, whichever partition they lie in.
     """
     plan, planted = compiled.plan, compiled.planted
-    everyone = compiled.images_of(prompts)
     trunk: Counter[str] = Counter()
     for entry in stage.store.ledger.entries():
         if entry.stage == "trunk" and entry.plan == compiled.document.id:
             for work in entry.work:  # a chain occurs again where a trunk that broke off was taken up
                 trunk[work.chain] += work.last - work.first + 1
-    result = []
-    for index, ids in enumerate(compiled.ids):
+    result = {}
+    for lane in compiled.lanes:
         here = np.zeros(len(planted.texts), dtype=np.int64)
         for image in missing:
-            here[image.leaf] += image.record.image_index == index
-        executed = {s.segment: float(len(s)) for s in denoised.stretches if s.image_index == index}
-        above = {int(s): float(trunk[ids.chain(int(s))]) for s in compiled.segments_of(None)}
-        result.append(shares(plan, executed, here) + shares(plan, above, everyone))
+            here[image.leaf] += image.lane is lane
+        executed = {s.segment: float(len(s)) for s in denoised.stretches if s.lane is lane}
+        above = {int(s): float(trunk[lane.ids.chain(int(s))]) for s in compiled.segments_of(None, lane)}
+        everyone = compiled.images_of(prompts, lane)
+        result[lane] = shares(plan, executed, here) + shares(plan, above, everyone)
     return result
 
 
@@ -166,18 +182,22 @@ def _decoded(
     prompts: PromptSet,
     denoised: Denoised,
     images: Sequence[WantedImage],
-    paid: Sequence[npt.NDArray[np.float64]],
+    paid: Mapping[Lane, npt.NDArray[np.float64]],
 ) -> Iterator[ImageRecord]:
     """Decode and write some images; those without usable latents come back with their error."""
     latents = [_final_latents(stage, denoised, image.record.state) for image in images]
     usable = [row for row, tensor in enumerate(latents) if isinstance(tensor, str) is False]
     pixels: dict[int, Pixels] = {}
     thumbnails = Thumbnails(stage.store.files)
-    if usable:
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for row in usable:
+        variant = images[row].lane.variant
+        by_size.setdefault((variant.width, variant.height), []).append(row)
+    for size, rows in by_size.items():
         import torch
 
-        decoded = stage.adapter.decode(torch.cat([latents[row] for row in usable]))
-        pixels = dict(zip(usable, decoded, strict=True))
+        decoded = at_size(stage.adapter, *size).decode(torch.cat([latents[row] for row in rows]))
+        pixels |= dict(zip(rows, decoded, strict=True))
     for row, image in enumerate(images):
         if row not in pixels:
             yield replace(image.record, run=stage.run, error=str(latents[row]))
@@ -190,7 +210,7 @@ def _decoded(
         sha256 = bytes_digest(png)
         if len(png) > LIGHT:
             thumbnails.keep(sha256, pixels[row])
-        share = float(paid[image.record.image_index][image.leaf])
+        share = float(paid[image.lane][image.leaf])
         yield replace(image.record, path=path, sha256=sha256, size=len(png), run=stage.run, paid=share)
 
 
@@ -217,17 +237,19 @@ def _final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:
 
 
 def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image: WantedImage) -> dict[str, Any]:
-    diffusion, document = stage.spec.diffusion, compiled.document
+    document, variant = compiled.document, image.lane.variant
+    negative = document.negative_prompt if variant.negative_prompt is None else variant.negative_prompt
     return {
         "set": stage.spec.name,
         "prompt_id": image.record.prompt_id,
         "prompt": prompts.texts[image.row],
         "image_index": image.record.image_index,
-        "seed": diffusion.seed,
+        **({"negative_prompt": negative} if negative else {}),
+        "seed": variant.seed,
         "steps": document.steps,
-        "guidance_scale": diffusion.guidance_scale,
-        "scheduler": diffusion.scheduler,
-        "model": diffusion.model,
+        "guidance_scale": document.sampling.guidance_scale,
+        "scheduler": scheduler_name(document.sampling.scheduler),
+        "model": stage.spec.diffusion.model,
         "model_fingerprint": document.sampling.denoiser,
         "encoder_fingerprint": document.encoder,
         "tau": document.tau,
@@ -265,6 +287,7 @@ def _scored(
         chunk = unscored[start : start + CHUNK]
         pixels = [decode_png(stage.store.files.read(records[i].path)) for i in chunk]
         scorer = stage.adapter.scorer()
+        assert scorer is not None, "the plan names its score"
         values = scorer.score(pixels, [text_of[records[i].text] for i in chunk])
         for i, value in zip(chunk, values, strict=True):
             scored[i] = replace(records[i], scores={**records[i].scores, scorer.name: value})
@@ -272,6 +295,4 @@ def _scored(
 
 
 def _planned(compiled: CompiledPlan, key: str) -> int:
-    segments = compiled.segments_of(key)
-    steps = compiled.plan.last[segments] - compiled.plan.first[segments] + 1
-    return int(steps.sum()) * compiled.document.images_per_prompt
+    return sum(steps_of(compiled.plan, compiled.segments_of(key, lane)) for lane in compiled.lanes)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
 from hierflow.models.power import Hold
+from hierflow.plan.lanes import Lane
 from hierflow.plan.partitions import TRUNK
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage, Stopwatch
-from hierflow.stages.embeddings import stored_conditioning
+from hierflow.stages.embeddings import stored_conditioning, stored_negative
 from hierflow.store.ledger import Entry, OpenEntry
 from hierflow.store.plans import CompiledPlan
 
@@ -64,19 +66,21 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> 
     return done.executed
 
 
-def denoise_partition(stage: Stage, compiled: CompiledPlan, key: str, leaves: Sequence[int]) -> Denoised:
-    """Execute what leads to the final states of the prompts `leaves` of partition `key`.
+def denoise_partition(
+    stage: Stage, compiled: CompiledPlan, key: str, leaves: Mapping[Lane, Iterable[int]]
+) -> Denoised:
+    """Execute what leads to the final states of prompts of partition `key`: leaves by their lane.
 
     The ledger entry stays open, for decoding and scoring belong to the same run; the caller closes it.
     """
-    terminals = [int(compiled.plan.segment_of_node[leaf]) for leaf in leaves]
+    terminals = compiled.terminals(leaves)
     stretches = _work(stage, compiled, terminals)
-    wanted = frozenset(ids.end(segment) for ids in compiled.ids for segment in terminals)
+    wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
     slice_ = compiled.document.partition(key).slice
     return _execute(stage, compiled, stretches, "partition", key, slice_, wanted)
 
 
-def _work(stage: Stage, compiled: CompiledPlan, terminals: Sequence[int]) -> list[Stretch]:
+def _work(stage: Stage, compiled: CompiledPlan, terminals: Mapping[Lane, Iterable[int]]) -> list[Stretch]:
     states, device = stage.store.states, stage.adapter.runtime.device
     states.refresh()
 
@@ -85,7 +89,6 @@ def _work(stage: Stage, compiled: CompiledPlan, terminals: Sequence[int]) -> lis
         return found and SamplerState.stored(*found, device)
 
     return plan_work(
-        compiled,
         terminals,
         has=states.__contains__,
         load=load,
@@ -93,15 +96,15 @@ def _work(stage: Stage, compiled: CompiledPlan, terminals: Sequence[int]) -> lis
     )
 
 
-def _trunk_ends(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> list[int]:
-    """The trunk's segments whose last states the partitions need and the store lacks."""
+def _trunk_ends(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> dict[Lane, list[int]]:
+    """The trunk's segments whose last states the partitions need and the store lacks, by the lane."""
     plan, owner = compiled.plan, compiled.segment_owner
     stage.store.states.refresh()
     wanted = {compiled.document.keys.index(key) for key in keys}
-    ends: set[int] = set()
-    for ids in compiled.ids:
-        reached: set[int] = set()
-        for segment in np.flatnonzero(plan.last == plan.steps):
+    found: dict[Lane, list[int]] = {}
+    for lane in compiled.lanes:
+        ids, ends, reached = lane.ids, set[int](), set[int]()
+        for segment in plan.segment_of_node[lane.leaves]:
             if owner[segment] not in wanted:
                 continue
             while segment >= 0 and owner[segment] != TRUNK and segment not in reached:
@@ -112,7 +115,9 @@ def _trunk_ends(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> li
                 segment = plan.parent[segment]
                 if segment >= 0 and owner[segment] == TRUNK and ids.end(int(segment)) not in stage.store.states:
                     ends.add(int(segment))
-    return sorted(ends)
+        if ends:
+            found[lane] = sorted(ends)
+    return found
 
 
 def _execute(
@@ -124,7 +129,7 @@ def _execute(
     slice_: str,
     wanted: frozenset[str],
 ) -> Denoised:
-    work = ledger_work(compiled, stretches)
+    work = ledger_work(stretches)
     hold, document = Hold(stage.adapter.runtime.device), compiled.document
     entry = stage.open_entry(
         kind,
@@ -226,18 +231,32 @@ def _representatives(compiled: CompiledPlan) -> Callable[[int], str]:
     return cache(lambda segment: min(compiled.planted.founders(int(compiled.plan.nodes[segment]))))
 
 
-def _mean_conditioning(stage: Stage, compiled: CompiledPlan) -> Callable[[int], dict[str, torch.Tensor]]:
-    """Each segment's conditioning: the mean over its founding members, in float64 and founding order, cast once."""
+def _mean_conditioning(stage: Stage, compiled: CompiledPlan) -> Callable[[Stretch], dict[str, torch.Tensor]]:
+    """Each node's conditioning: the mean over its founding members, in float64 and founding order, cast once.
+
+    A negative prompt that rows set stands in place of the document's.
+    """
     import torch
 
     planted = compiled.planted
     rows = stored_conditioning(stage, planted.encoder, planted.texts)
     runtime = stage.adapter.runtime
 
+    def on_device(row: npt.NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(row).to(runtime.torch_dtype).to(runtime.device)
+
     @cache
     def mean(segment: int) -> dict[str, torch.Tensor]:
         members = planted.founding_members(int(compiled.plan.nodes[segment]))
         means = {name: array[members].mean(axis=0, dtype=np.float64) for name, array in rows.items()}
-        return {name: torch.from_numpy(row).to(runtime.torch_dtype).to(runtime.device) for name, row in means.items()}
+        return {name: on_device(row) for name, row in means.items()}
 
-    return mean
+    @cache
+    def negative(prompt: str) -> dict[str, torch.Tensor]:
+        return {name: on_device(row) for name, row in stored_negative(stage, prompt).items()}
+
+    def conditioning(stretch: Stretch) -> dict[str, torch.Tensor]:
+        prompt = stretch.lane.variant.negative_prompt
+        return mean(stretch.segment) if prompt is None else mean(stretch.segment) | negative(prompt)
+
+    return conditioning

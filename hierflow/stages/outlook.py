@@ -145,10 +145,9 @@ def _edit(
 
 def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
     """What the images that are missing take, by which states are stored; no state is opened."""
-    terminals = [int(compiled.plan.segment_of_node[leaf]) for leaf in missing_leaves(stage, compiled, prompts)]
+    terminals = compiled.terminals(missing_leaves(stage, compiled, prompts))
     present = SamplerState(None, {}, {})  # type: ignore[arg-type]  # stands for any stored state
     stretches = plan_work(
-        compiled,
         terminals,
         has=stage.store.states.__contains__,
         load=lambda state: present,

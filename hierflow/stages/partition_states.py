@@ -115,7 +115,7 @@ def _state(
     wanted = [
         row
         for row in unmade
-        if compiled.ids[row.image_index].final(compiled.leaf_of[text_hash(row.prompt)])
+        if compiled.final(text_hash(row.prompt), row.variant, row.image_index)
         not in made.get((row.prompt_id, row.image_index), ())
     ]
     if len(unmade) == len(rows) and not any((row.prompt_id, row.image_index) in made for row in rows):

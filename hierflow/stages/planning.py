@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hierflow.hashing import digest
+from hierflow.models.adapter import at_size
+from hierflow.plan.identity import SamplingIdentity
+from hierflow.plan.lanes import Variant
 from hierflow.prompts import PromptSet
+from hierflow.prompts.settings import RowSettings
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.founding import founded
 from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.layout import Layout
 from hierflow.stages.rebuilding import rebuilt
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.store.storage import DamagedFileError
 
 WHOLE = "all"
@@ -76,8 +81,11 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
         images_per_prompt=stage.spec.diffusion.images_per_prompt,
         encoder=adapter.encoder_fingerprint,
         decoder=adapter.decoder_fingerprint,
-        scorers={"clip_similarity": adapter.scorer_version},
+        scorers={"clip_similarity": adapter.scorer_version} if adapter.scorer_version else {},
         sampling=adapter.identity,
+        negative_prompt=stage.spec.diffusion.negative_prompt or "",
+        variants=(),
+        sizes=(),
         partitions=tuple(PlannedPartition(own.key, own.subtrees, "") for own in layout.bins),
         tombstones=(),
         planned=0,
@@ -85,10 +93,11 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
         retired=tuple(int(leaf) for leaf in (~live).nonzero()[0]),
         overflow=layout.overflow,
     )
+    variants = _variants(draft, prompts, layout)
+    draft = replace(draft, variants=variants, sizes=_sizes(stage, variants))
     compiled = CompiledPlan(draft, layout.planted)
     partitions = [replace(p, slice=_slice(compiled, prompts, p.key)) for p in draft.partitions]
     dormant = tuple(partition for partition in partitions if not partition.slice)
-    images = draft.images_per_prompt
     document = replace(
         draft,
         partitions=tuple(partition for partition in partitions if partition.slice),
@@ -96,19 +105,45 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
         tombstones=tuple(
             sorted({*layout.tombstones, *(p.key for p in dormant)} - {p.key for p in partitions if p.slice})
         ),
-        planned=compiled.plan.evaluations * images,
-        standard=compiled.plan.standard_evaluations * images,
+        planned=sum(lane.evaluations for lane in compiled.lanes),
+        standard=sum(lane.standard_evaluations for lane in compiled.lanes),
     )
     return CompiledPlan(document, layout.planted)
 
 
+def _variants(draft: PlanDocument, prompts: PromptSet, layout: Layout) -> tuple[PlannedVariant, ...]:
+    """The variants that rows ask for, the document's own first, and which prompts have images of each."""
+    leaves: dict[Variant, set[int]] = {}
+    for text in prompts.hashes:
+        for row in prompts.rows_of(text):
+            variant = draft.variant_of(prompts.settings_of(row))
+            leaves.setdefault(variant, set()).add(layout.planted.leaf_of[text])
+    own = draft.variant_of(RowSettings())
+
+    def place(variant: Variant) -> tuple[bool, int, int, int, str]:
+        return variant != own, variant.seed, variant.width, variant.height, variant.negative_prompt or ""
+
+    return tuple(PlannedVariant(variant, tuple(sorted(leaves[variant]))) for variant in sorted(leaves, key=place))
+
+
+def _sizes(stage: Stage, variants: Sequence[PlannedVariant]) -> tuple[SamplingIdentity, ...]:
+    """How images of other sizes than the document's are sampled.
+
+    Raises:
+        InputError: the model cannot draw such a size.
+    """
+    own = stage.adapter.identity
+    sizes = {(planned.variant.width, planned.variant.height) for planned in variants} - {(own.width, own.height)}
+    return tuple(at_size(stage.adapter, *size).identity for size in sorted(sizes))
+
+
 def _slice(compiled: CompiledPlan, prompts: PromptSet, key: str) -> str:
     """The hash of the images a partition must make: whose, from which states, decoded and scored by what."""
+    document = compiled.document
     images = [
-        (prompts.ids[row], index, ids.final(compiled.leaf_of[text]))
+        (prompts.ids[row], lane.image_index, lane.ids.final(compiled.leaf_of[text]))
         for text in compiled.texts_of(key)
         for row in prompts.rows_of(text)
-        for index, ids in enumerate(compiled.ids)
+        for lane in compiled.lanes_of(prompts, row)
     ]
-    document = compiled.document
     return digest("hierflow slice 1", sorted(images), document.decoder, document.scorers) if images else ""

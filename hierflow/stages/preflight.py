@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.context import Stage
 
@@ -19,4 +20,13 @@ def check_input(stage: Stage) -> PromptSet:
     stage.store.check_owner()
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # finds the model's files, the device, and settles the scheduler with its steps
+    for negative, width, height in {(s.negative_prompt, s.image_width, s.image_height) for s in prompts.settings}:
+        sampling = stage.adapter.varied(negative_prompt=negative, width=width, height=height).identity
+        if negative is not None and sampling.guidance_scale <= 1:
+            raise InputError(
+                "has no effect, as this model is not guided away from anything",
+                field="prompts, column negative_prompt",
+                value=negative,
+                remedy="set diffusion.guidance_scale above 1, or drop the column",
+            )
     return prompts

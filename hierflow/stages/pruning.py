@@ -103,9 +103,9 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
         "prompt sets": {document.prompts, *_current_prompts(stage)},
         "conditioning": {path for path, held in shards.items() if texts & set(held)},
         "states": {
-            ids.at(segment, step)
-            for ids in compiled.ids
-            for segment in range(len(compiled.plan.nodes))
+            lane.ids.at(segment, step)
+            for lane in compiled.lanes
+            for segment in lane.segments.tolist()
             for step in range(int(compiled.plan.first[segment]), int(compiled.plan.last[segment]) + 1)
         },
     }
@@ -128,7 +128,7 @@ def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) ->
     slices = {partition.slice for partition in compiled.document.partitions}
     images = {row.image_path: row.image_sha256 for row in rows} | _shown(stage)
     unmade = {
-        (row.prompt_id, row.image_index): compiled.ids[row.image_index].final(compiled.leaf_of[text_hash(row.prompt)])
+        (row.prompt_id, row.image_index): compiled.final(text_hash(row.prompt), row.variant, row.image_index)
         for row in rows
         if row.status != "current"
     }

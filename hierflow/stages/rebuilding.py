@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from hierflow.errors import InputError
 from hierflow.plan.grafting import never_shared, subtree
 from hierflow.plan.identity import conditioning_id, next_state_id
-from hierflow.plan.schedule import phi
 from hierflow.plan.segments import compile_plan
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.growing import with_grafts
 from hierflow.stages.layout import Layout
-from hierflow.store.plans import CompiledPlan, state_ids
+from hierflow.store.plans import CompiledPlan, encoder_of, lanes_of
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import Graft
 
@@ -39,7 +38,7 @@ def rebuilt(stage: Stage, embeddings: Embeddings, before: CompiledPlan, key: str
             value=key,
             remedy=f"name one of {', '.join(before.document.keys)}, or none to rebuild the whole set",
         )
-    places, ids = _places(before), before.ids[0]
+    places, ids = _places(before), before.lanes[0].ids  # of any lane: whose noise it is does not matter here
     row_of = {text: row for row, text in enumerate(embeddings.hashes)}
     grafts: list[Graft] = []
     for parent, texts in _starts(before, key).items():
@@ -64,8 +63,8 @@ def _starts(before: CompiledPlan, key: str) -> dict[int, list[str]]:
 def _places(before: CompiledPlan) -> dict[str, Place]:
     """Where the tree has each state, retired prompts' included."""
     planted, document = before.planted, before.document
-    plan = compile_plan(planted.tree, document.tau, document.steps, planted.standing)
-    (ids,) = state_ids(plan, planted, document.sampling, 1)
+    plan = compile_plan(planted.tree, document.tau, document.evaluations_a_step, planted.standing)
+    ids = lanes_of(plan, planted, document)[0].ids
     places: dict[str, Place] = {ids.root: (-1, 0)}
     for segment, node in enumerate(plan.nodes):
         for step in range(int(plan.first[segment]), int(plan.last[segment]) + 1):
@@ -77,8 +76,11 @@ def _departures(
     before: CompiledPlan, places: Mapping[str, Place], own: EmbeddingTree, texts: Sequence[str], start: str
 ) -> Iterator[Graft]:
     """The grafts that bring the prompts of the tree `own` from the state `start` onto their own clusters' paths."""
-    tau, steps, encoder = before.document.tau, before.document.steps, before.planted.encoder
-    plan, threshold, shared = compile_plan(own, tau, steps), phi(tau, steps), places[start][1]
+    plan, encoder = (
+        compile_plan(own, before.document.tau, before.document.evaluations_a_step),
+        encoder_of(before.planted.encoder, before.lanes[0].variant.negative_prompt),
+    )
+    threshold, shared = plan.threshold, places[start][1]
     reached: dict[int, str] = {}  # by segment, its last state; none where it has left the tree
     for segment, parent in enumerate(plan.parent):
         if parent >= 0 and parent not in reached:
@@ -90,7 +92,7 @@ def _departures(
             if following not in places:
                 tree, leaves = subtree(own, node)
                 host, last = places[state]
-                height = float(threshold[last - 1]) if last else never_shared(tau, before.planted.tree, own)
+                height = float(threshold[last - 1]) if last else never_shared(plan.tau, before.planted.tree, own)
                 yield Graft(host, height, tree, tuple(texts[leaf] for leaf in leaves))
                 break
             state = following

@@ -8,7 +8,7 @@ from hierflow.hashing import digest
 from hierflow.plan.segments import compile_plan
 from hierflow.stages.assembly import state_of_records
 from hierflow.stages.context import Stage
-from hierflow.store.plans import CompiledPlan, state_ids
+from hierflow.store.plans import CompiledPlan, lanes_of
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 
@@ -49,9 +49,10 @@ def passed_over(compiled: CompiledPlan) -> set[str]:
     or retired, has left another. So a graft finds a state at most one checkpoint above where it leaves a shared path.
     """
     planted, document = compiled.planted, compiled.document
-    plan = compile_plan(planted.tree, document.tau, document.steps)  # the retired ones included
+    plan = compile_plan(planted.tree, document.tau, document.evaluations_a_step)  # the retired ones included
     going, staying = set[str](), set[str]()
-    for ids in state_ids(plan, planted, document.sampling, document.images_per_prompt):
+    for lane in lanes_of(plan, planted, document):
+        ids = lane.ids
         for segment in range(len(plan.nodes)):
             alone = plan.sizes[segment] == 1 and bool(compiled.live[plan.served(segment)[0]])
             steps = range(int(plan.first[segment]), int(plan.last[segment]))

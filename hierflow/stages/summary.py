@@ -148,7 +148,7 @@ def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
     compiled = _current(stage)
     rows = _assembled(stage, compiled).rows
     account = audit(stage, compiled, rows, whole_plan=True)
-    ids, steps, files = stage.spec.prompts.id_column, compiled.document.steps, stage.store.files
+    ids, steps, files = stage.spec.prompts.id_column, compiled.plan.steps, stage.store.files
     by = {
         column: by_column(rows, steps, "prompt_id" if column == ids else column, account)
         for column in dict.fromkeys(columns)

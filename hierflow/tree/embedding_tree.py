@@ -14,6 +14,7 @@ from hierflow.tree.distances import checked_embeddings
 from hierflow.tree.linkage import LINKAGES
 
 if TYPE_CHECKING:
+    from hierflow.plan.schedule import Steps
     from hierflow.plan.segments import Plan
 
 Int = npt.NDArray[np.int64]
@@ -112,7 +113,7 @@ class EmbeddingTree:
         start = self.leaf_starts[node]
         return np.sort(self.leaf_order[start : start + self.sizes[node]])
 
-    def plan(self, tau: float = 1.0, steps: int = 40) -> Plan:
+    def plan(self, tau: float = 1.0, steps: Steps = 40) -> Plan:
         """Cut the tree at every denoising step: see :func:`hierflow.plan.segments.compile_plan`."""
         from hierflow.plan.segments import compile_plan
 

@@ -11,7 +11,7 @@ from hierflow.assets.graph import SUBTREE_ASSETS as ASSETS
 from hierflow.assets.names import SetNames
 from hierflow.document import load_document
 from hierflow.launch import launch
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.progress import Silent
 from hierflow_tests.image_sets import run, write_document
 

@@ -12,7 +12,7 @@ import torch
 
 from hierflow.assets.continuation import NextStep, next_step
 from hierflow.assets.names import ACCELERATOR_TAG, PROCESS_TAG, SET_TAG
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.image_sets import FOUR, run, write_document
 from hierflow_tests.tiny_models import tiny_learned

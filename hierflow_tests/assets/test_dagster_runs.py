@@ -172,6 +172,13 @@ def test_complete_warns_while_a_partition_is_missing(copied: Served) -> None:
     assert copied.metadata("image_set")["complete"] is False
 
 
+def test_image_set_leads_to_gallery_manifest_and_history(original: Served) -> None:
+    found = original.metadata("image_set")
+    for name, path in {"gallery": "gallery.html", "manifest": "manifest.parquet", "history": "history.html"}.items():
+        assert Path(found[name]) == original.document.parent / "out" / NAMES.name / path
+        assert Path(found[name]).is_file()
+
+
 def test_metadata_is_numbers_to_plot(original: Served) -> None:
     tree, latents, audit = (
         original.metadata(name) for name in ("embedding_tree", "subtree_latents", "compute_audit")

@@ -8,6 +8,7 @@ from typing import Any
 from hierflow.audit.account import Audit, account
 from hierflow.audit.books import Books
 from hierflow.images import ImageRow
+from hierflow.plan.lanes import Variant
 from hierflow.spec import CostSpec
 from hierflow.store.ledger import Entry
 
@@ -54,7 +55,7 @@ def row(prompt_id: str = "a", *, prompt: str = "", **fields: Any) -> ImageRow:
         "image_index": 0,
         "prompt": prompt or prompt_id,
         "axes": {"campaign": "spring"},
-        "seed": 0,
+        "variant": Variant(0, 64, 64),
         "partition": "mug-1",
         "node_path": "0@1-4",
         "image_path": f"images/{len(prompt_id)}.png",

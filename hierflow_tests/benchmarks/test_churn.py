@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.attaching import RULES, attached_by, joint_heights
-from benchmarks.churn import Embedded, draw_figure, lives, price
+from benchmarks.churn import NIGHTS, Bench, Embedded, life, price
+from benchmarks.churn_figure import draw_figure
 from benchmarks.nights import CHECKPOINT_EVERY, Fresh, Pinned
 from hierflow.hashing import text_hash
 from hierflow.plan.mismatch import directions
@@ -89,16 +90,31 @@ def test_the_joint_height_is_the_height_at_which_ward_would_merge() -> None:
     assert heights[-1, -1] == pytest.approx(whole.heights[-1])
 
 
-def test_the_prices_and_the_nights_fit_each_other(tmp_path: Path) -> None:
-    founding, alike, unseen = prompts(60, seed=0), prompts(20, seed=1), prompts(20, seed=2)
+def living() -> Embedded:
+    founding, alike, unseen = prompts(60, seed=0), prompts(NIGHTS, seed=1), prompts(NIGHTS, seed=2)
     newcomers = {"alike": list(alike), "unseen": list(unseen)}
-    living = Embedded("trial", list(founding), newcomers, founding | alike | unseen)
-    cost = price(living, TAU, 0.9, share=0.1, draws=2)
-    assert cost["replayed"] <= cost["pinned"] < cost["over"]
-    assert cost["cached"] <= cost["over"]
+    return Embedded("trial", list(founding), newcomers, founding | alike | unseen)
 
-    nights = lives(living, "alike", [TAU], [0.5, 0.9, 2.0], nights=3)
-    assert [len(own) for own in nights.values()] == [3, 3, 3]
-    assert nights[TAU, 2.0][-1].executed <= nights[TAU, 0.5][-1].executed
-    draw_figure({("alike", tolerance): own for (_, tolerance), own in nights.items()}, "trial", tmp_path / "f.png")
-    assert (tmp_path / "f.png").stat().st_size > 0
+
+def test_the_prices_and_the_nights_fit_each_other(tmp_path: Path) -> None:
+    cost = price(living(), TAU, 0.9, share=0.1)
+    assert cost.prompts == 6
+    assert 0 < cost.replayed <= cost.pinned < cost.over
+    assert cost.cached <= cost.over
+
+    careful, generous = (life(living(), "alike", TAU, tolerance) for tolerance in (0.5, 2.0))
+    assert len(careful) == len(generous) == NIGHTS
+    assert generous[-1].drift > careful[-1].drift
+    assert sum(night.executed for night in generous) < sum(night.executed for night in careful)
+
+    draw_figure(60, {0.1: cost}, {"alike": careful, "unseen": generous}, tmp_path / "churn.png")
+    assert (tmp_path / "churn.png").stat().st_size > 0
+
+
+def test_what_has_been_measured_is_not_measured_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "hierflow")
+    nights = bench.life(living(), "alike", TAU, 0.9)
+    nobody = living()._replace(vectors={})
+    assert bench.life(nobody, "alike", TAU, 0.9) == nights
+    with pytest.raises(KeyError):
+        bench.life(nobody, "unseen", TAU, 0.9)

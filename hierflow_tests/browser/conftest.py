@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,3 +41,22 @@ def page(browser: Browser) -> Iterator[Page]:
     context.set_default_timeout(15_000)
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def trouble(page: Page) -> list[str]:
+    """What a page should never cause: a dialog, an error, a violation of its policy, a file that is not there."""
+    found: list[str] = []
+
+    def dismiss(dialog: Any) -> None:
+        found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.on("pageerror", lambda error: found.append(f"error: {error}"))
+    page.on("console", lambda message: found.append(f"{message.type}: {message.text}"))
+    page.on("requestfailed", lambda request: found.append(f"failed: {request.url}"))
+    page.on(
+        "response", lambda response: response.status >= 400 and found.append(f"{response.status}: {response.url}")
+    )
+    return found

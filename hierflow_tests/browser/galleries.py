@@ -11,6 +11,7 @@ import numpy as np
 
 from hierflow.hashing import bytes_digest
 from hierflow.images import Changes, ImageRow, Saving, Thumbnails, encode_png, render_gallery
+from hierflow.plan.lanes import Variant
 from hierflow.plan.segments import Plan
 from hierflow.store.storage import Storage
 from hierflow.tree import EmbeddingTree
@@ -111,7 +112,7 @@ def _row(prompt: str, path: str, sha256: str, axes: dict[str, str]) -> ImageRow:
         image_index=0,
         prompt=prompt,
         axes=axes,
-        seed=0,
+        variant=Variant(0, 64, 64),
         partition="a-photo-of-a-red-mug-a1b2c3",
         node_path="",
         image_path=path,

@@ -29,25 +29,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ImageRow]
 
 
 @pytest.fixture
-def trouble(page: Page) -> list[str]:
-    """What a page should never cause: a dialog, an error, a violation of its policy, a file that is not there."""
-    found: list[str] = []
-
-    def dismiss(dialog: Any) -> None:
-        found.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    page.on("dialog", dismiss)
-    page.on("pageerror", lambda error: found.append(f"error: {error}"))
-    page.on("console", lambda message: found.append(f"{message.type}: {message.text}"))
-    page.on("requestfailed", lambda request: found.append(f"failed: {request.url}"))
-    page.on(
-        "response", lambda response: response.status >= 400 and found.append(f"{response.status}: {response.url}")
-    )
-    return found
-
-
-@pytest.fixture
 def gallery(page: Page, made: tuple[Path, list[ImageRow], Plan], trouble: list[str]) -> Iterator[Page]:
     """The catalogue, opened from its file."""
     page.goto(made[0].as_uri())

@@ -10,7 +10,7 @@ import torch
 
 from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.models.adapter import Adapter
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.runtime import resolve_runtime
 from hierflow.models.source import locate
 from hierflow.spec import DiffusionSpec

@@ -11,17 +11,19 @@ import torch
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
 from hierflow.plan.identity import SamplingIdentity
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlantedTree
+from hierflow.plan.lanes import Variant
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedVariant, PlantedTree
 from hierflow.tree import EmbeddingTree
 
 STEPS, EVERY = 9, 2
+ALL = (PlannedVariant(Variant(0, 8, 8), (0, 1, 2)),)
 
 
 def compiled(images: int = 1) -> CompiledPlan:
     """Leaves 0 and 1 share steps 1-5 (0.5 <= phi), and steps 1-2 with leaf 2 (0.8)."""
     tree = EmbeddingTree(np.array([[0, 1], [2, 3]]), np.array([0.45, 0.8]), "ward")
     sampling = SamplingIdentity("d", {}, 4.0, 8, 8, "float32", 0, "per_root", 8)
-    document = PlanDocument("t", "p", 1.0, STEPS, images, "e", "m", {}, sampling, (), (), 0, 0)
+    document = PlanDocument("t", "p", 1.0, STEPS, images, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
     return CompiledPlan(document, PlantedTree(tree, ("a", "b", "c"), "e"))
 
 
@@ -44,13 +46,13 @@ class Stored:
 
 
 def planned(plan: CompiledPlan, stored: Stored, leaves: tuple[int, ...] = (0, 1, 2)) -> list[Stretch]:
-    terminals = [int(plan.plan.segment_of_node[leaf]) for leaf in leaves]
-    return plan_work(plan, terminals, has=stored.has, load=stored.load, checkpoint_every=EVERY)
+    terminals = plan.terminals(dict.fromkeys(plan.lanes, leaves))
+    return plan_work(terminals, has=stored.has, load=stored.load, checkpoint_every=EVERY)
 
 
 def shown(plan: CompiledPlan, stretches: list[Stretch]) -> dict[tuple[int, int], tuple[int, int]]:
     """(node, image index) -> first and last step."""
-    return {(int(plan.plan.nodes[s.segment]), s.image_index): (s.first, s.last) for s in stretches}
+    return {(int(plan.plan.nodes[s.segment]), s.lane.image_index): (s.first, s.last) for s in stretches}
 
 
 def origin(stretch: Stretch) -> object:
@@ -66,7 +68,7 @@ def plan() -> CompiledPlan:
 @pytest.fixture
 def at(plan: CompiledPlan) -> Callable[[int, int], str]:
     """The id of a node's state after a step."""
-    return lambda node, step: plan.ids[0].at(int(plan.plan.segment_of_node[node]), step)
+    return lambda node, step: plan.lanes[0].ids.at(int(plan.plan.segment_of_node[node]), step)
 
 
 def test_where_nothing_is_stored_everything_is_executed_from_noise(plan: CompiledPlan) -> None:
@@ -87,7 +89,7 @@ def test_checkpoints_and_last_states_are_kept_under_their_ids(
     by_node = {int(plan.plan.nodes[s.segment]): s for s in planned(plan, Stored())}
     assert by_node[2].keep == {k: at(2, k) for k in (4, 6, 8, 9)}
     assert by_node[3].keep == {k: at(3, k) for k in (4, 5)}
-    none = plan_work(plan, [0, 1, 2, 3, 4], has=lambda s: False, load=lambda s: None, checkpoint_every=0)
+    none = plan_work({plan.lanes[0]: [0, 1, 2, 3, 4]}, has=lambda s: False, load=lambda s: None, checkpoint_every=0)
     assert all(set(stretch.keep) == {stretch.last} for stretch in none)
 
 
@@ -130,14 +132,14 @@ def test_a_damaged_segment_falls_back_to_its_parent(plan: CompiledPlan, at: Call
 
 def test_every_image_index_has_states_of_its_own() -> None:
     plan = compiled(images=2)
-    ends = [plan.ids[0].final(leaf) for leaf in range(3)]
+    ends = [plan.lanes[0].ids.final(leaf) for leaf in range(3)]
     stretches = planned(plan, Stored(*ends))
     assert {index for _, index in shown(plan, stretches)} == {1}
     assert len(stretches) == 5
 
 
 def test_the_ledger_books_chains_and_steps(plan: CompiledPlan, at: Callable[[int, int], str]) -> None:
-    (work,) = ledger_work(plan, planned(plan, Stored(at(2, 6)), leaves=(2,)))
+    (work,) = ledger_work(planned(plan, Stored(at(2, 6)), leaves=(2,)))
     assert work == (at(2, 3), 7, 9)
 
 
@@ -146,8 +148,8 @@ def test_paths_may_be_deeper_than_pythons_stack() -> None:
     merges = np.array([[0, 1], *([n + i, i + 2] for i in range(n - 2))])  # a chain
     tree = EmbeddingTree(merges, np.linspace(0.01, 0.99, n - 1), "ward")
     sampling = SamplingIdentity("d", {}, 4.0, 8, 8, "float32", 0, "per_root", 8)
-    document = PlanDocument("t", "p", 1.0, steps, 1, "e", "m", {}, sampling, (), (), 0, 0)
+    document = PlanDocument("t", "p", 1.0, steps, 1, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
     deep = CompiledPlan(document, PlantedTree(tree, tuple(f"{i:05}" for i in range(n)), "e"))
     leaf = int(deep.plan.segment_of_node[0])
-    stretches = plan_work(deep, [leaf], has=lambda _: False, load=lambda _: None, checkpoint_every=0)
+    stretches = plan_work({deep.lanes[0]: [leaf]}, has=lambda _: False, load=lambda _: None, checkpoint_every=0)
     assert len(stretches) == len(deep.plan.path(0)) > 1000

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from hierflow.denoise.sampler_state import SamplerState, joined
-from hierflow.models.schedulers import make_scheduler
 from hierflow.store.states import StateStore
 from hierflow.store.storage import Storage
-from hierflow_tests.models.literal import SCHEDULERS, step_with
+from hierflow_tests.models.literal import SCHEDULERS, sampler_of, step_with
 
 STEPS = 6
 CONFIG = {"num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -35,19 +34,19 @@ def advance(scheduler: Any, x: torch.Tensor, steps: range) -> torch.Tensor:
 
 
 def run_until(name: str, k: int) -> tuple[Any, SamplerState]:
-    scheduler = make_scheduler(name, CONFIG, STEPS)
+    scheduler = sampler_of(name, CONFIG, STEPS).scheduler
     x = advance(scheduler, ROWS * scheduler.init_noise_sigma, range(1, k + 1))
     return scheduler, SamplerState.captured(scheduler, x)
 
 
 def finish(name: str, state: SamplerState, after: int, scheduler: Any = None) -> torch.Tensor:
-    scheduler = scheduler or make_scheduler(name, CONFIG, STEPS)
+    scheduler = scheduler or sampler_of(name, CONFIG, STEPS).scheduler
     state.restore(scheduler)
     return advance(scheduler, state.latents, range(after + 1, STEPS + 1))
 
 
 def whole(name: str) -> torch.Tensor:
-    scheduler = make_scheduler(name, CONFIG, STEPS)
+    scheduler = sampler_of(name, CONFIG, STEPS).scheduler
     return advance(scheduler, ROWS * scheduler.init_noise_sigma, range(1, STEPS + 1))
 
 
@@ -99,7 +98,7 @@ def test_history_is_kept_where_the_sampler_has_any(name: str, outputs: int) -> N
 def test_states_of_different_levels_are_not_joined() -> None:
     _, early = run_until("unipc", 1)
     _, late = run_until("unipc", 3)
-    start = SamplerState.captured(make_scheduler("unipc", CONFIG, STEPS), ROWS)
+    start = SamplerState.captured(sampler_of("unipc", CONFIG, STEPS).scheduler, ROWS)
     for states in ([early, late], [start, late]):
         with pytest.raises(ValueError, match="different levels"):
             joined(states)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hierflow.images import Changes, ImageRow, build_manifest, compare
+from hierflow.plan.lanes import Variant
 
 ROW = ImageRow(
     prompt_id="cat",
     image_index=0,
     prompt="a cat",
     axes={},
-    seed=0,
+    variant=Variant(0, 64, 64),
     partition="p",
     node_path="0@1-2",
     image_path="images/cat.png",

@@ -18,9 +18,10 @@ from hierflow.images.dendrogram import _figure
 from hierflow.images.tree_labels import Font, group_label, labelled_nodes, partition_label
 from hierflow.images.tree_layout import FIRST, lay_out, live_tree, pruned
 from hierflow.plan.identity import SamplingIdentity
+from hierflow.plan.lanes import Variant
 from hierflow.plan.partitions import cut_bins
 from hierflow.plan.segments import compile_plan
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import PlantedTree
 from hierflow_tests.plan.trees import TAUS, grown, trees
@@ -59,6 +60,9 @@ def planned(
         decoder="decoder",
         scorers={},
         sampling=SAMPLING,
+        negative_prompt="",
+        variants=(PlannedVariant(Variant(0, 64, 64), tuple(range(tree.leaves))),),
+        sizes=(),
         partitions=partitions,
         tombstones=(),
         planned=plan.evaluations * images,
@@ -92,7 +96,7 @@ def opened(data: bytes) -> Image.Image:
 
 def written(compiled: CompiledPlan, texts: list[str]) -> list[str]:
     return [
-        text.get_text() for axes in _figure(compiled.document, live_tree(compiled, texts)).axes for text in axes.texts
+        text.get_text() for axes in _figure(compiled, live_tree(compiled, texts)).axes for text in axes.texts
     ]
 
 
@@ -203,7 +207,7 @@ def test_labels_never_overlap() -> None:
 
     for tree, most in ((grown(40), 5), (grown(150), 3), (chained(150), 20), (balanced(9), 64)):
         compiled = planned(tree, max_prompts=most)
-        figure = _figure(compiled.document, live_tree(compiled, numbered(tree.leaves)))
+        figure = _figure(compiled, live_tree(compiled, numbered(tree.leaves)))
         renderer = FigureCanvasAgg(figure).get_renderer()
         boxes = [text.get_window_extent(renderer) for axes in figure.axes for text in axes.texts]
         for place, box in enumerate(boxes):

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierflow.images import Changes, ImageRow, Saving, render_gallery
+from hierflow.plan.lanes import Variant
 from hierflow.tree import EmbeddingTree
 
 ROW = ImageRow(
@@ -23,7 +24,7 @@ ROW = ImageRow(
     image_index=0,
     prompt="a photo of a cat",
     axes={"color": "red", "animal": "cat"},
-    seed=0,
+    variant=Variant(0, 64, 64),
     partition="cat-a1b2c3",
     node_path="0/3/7",
     image_path="images/cat-0123456789ab-0.png",

@@ -10,13 +10,14 @@ import pytest
 
 from hierflow.errors import InputError
 from hierflow.images import MANIFEST_COLUMNS, ImageRow, build_manifest, manifest_bytes, read_manifest
+from hierflow.plan.lanes import Variant
 
 ROW = ImageRow(
     prompt_id="cat",
     image_index=0,
     prompt="a photo of a 🐈, «noir»",
     axes={"color": "red", "size": 3},
-    seed=2**63 - 1,
+    variant=Variant(2**63 - 1, 64, 48),
     partition="cat-a1b2c3",
     node_path="0/3/7",
     image_path="images/cat-0123456789ab-0.png",
@@ -36,7 +37,8 @@ def test_columns_stand_in_their_order_with_the_axes_after_the_prompt() -> None:
     names = build_manifest([ROW], AXES).column_names
     assert names == [*MANIFEST_COLUMNS[:3], *AXES, *MANIFEST_COLUMNS[3:]]
     assert list(MANIFEST_COLUMNS) == [
-        *("prompt_id", "image_index", "prompt", "seed", "partition", "node_path", "image_path", "image_sha256"),
+        *("prompt_id", "image_index", "prompt", "seed", "negative_prompt", "image_width", "image_height"),
+        *("partition", "node_path", "image_path", "image_sha256"),
         *("evaluations", "evaluations_paid", "run_id", "scores", "status", "error"),
     ]
 

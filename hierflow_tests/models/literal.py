@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,9 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import KandinskyV22Pipeline
+
+from hierflow.models.sampler import Sampler
+from hierflow.models.schedulers import make_sampler, make_scheduler
 
 BATCH = 8
 """Rows a network call; the engine's own fixed batch, said again here."""
@@ -20,6 +26,8 @@ SCHEDULERS = {
     "euler": diffusers.EulerDiscreteScheduler,
     "euler_ancestral": diffusers.EulerAncestralDiscreteScheduler,
 }
+GUIDANCE = 4.0
+"""What Kandinsky's own pipeline takes."""
 EULER = (diffusers.EulerDiscreteScheduler, diffusers.EulerAncestralDiscreteScheduler)
 """These want their input divided by sqrt(sigma^2 + 1)."""
 
@@ -32,8 +40,9 @@ def pipeline_of(folder: Path) -> Any:
     return pipeline
 
 
-def scheduler_of(folder: Path, name: str) -> Any:
-    """The diffusers scheduler called `name` with the model's noise schedule, no steps set."""
+def scheduler_of(folder: Path, name: str | None) -> Any:
+    """The diffusers scheduler called `name` with the model's noise schedule, no steps set; None is its own, DDPM."""
+    name = name or "ddpm"
     config = dict(diffusers.DDPMScheduler.load_config(folder / "decoder", subfolder="scheduler"))
     if name != "ddpm":
         config.pop("variance_type")
@@ -45,16 +54,16 @@ class Literal:
 
     Args:
         folder: the model.
-        scheduler: one of :data:`SCHEDULERS`.
+        scheduler: one of :data:`SCHEDULERS`, None for the model's own.
         steps: denoising steps.
-        guidance: guidance scale.
+        guidance: guidance scale, None for the usual one.
     """
 
-    def __init__(self, folder: Path, scheduler: str, steps: int, guidance: float) -> None:
+    def __init__(self, folder: Path, scheduler: str | None, steps: int, guidance: float | None) -> None:
         self.unet = pipeline_of(folder).unet
         self.scheduler = scheduler_of(folder, scheduler)
         self.scheduler.set_timesteps(steps)
-        self.guidance = guidance
+        self.guidance = GUIDANCE if guidance is None else guidance
         self.learned = self.scheduler.config.get("variance_type") in ("learned", "learned_range")
 
     def initial(self, generator: torch.Generator) -> torch.Tensor:
@@ -80,6 +89,28 @@ class Literal:
             noise = without + self.guidance * (with_prompt - without)
             variance = variance.chunk(2)[1]
         return (torch.cat([noise, variance], dim=1) if self.learned else noise)[:1]
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """What diffusers and transformers say meanwhile; their own handlers write to wherever stderr was at first."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+def sampler_of(name: str | None, config: dict[str, Any], steps: int, **options: Any) -> Sampler:
+    """hierflow's own sampler for a model's scheduler configuration."""
+    scheduler = make_scheduler(name, config, options)
+    return make_sampler(scheduler, steps, lambda: scheduler.set_timesteps(steps))
 
 
 def step_with(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor, generators: Any) -> torch.Tensor:

@@ -13,7 +13,7 @@ import pytest
 from hierflow.errors import InputError
 from hierflow.models import fingerprint
 from hierflow.models.fingerprint import cache_folder, folder_fingerprint
-from hierflow.models.source import Repository
+from hierflow.models.repository import Repository
 
 
 @pytest.fixture

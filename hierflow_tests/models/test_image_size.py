@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hierflow.errors import InputError
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.runtime import resolve_runtime
 from hierflow.models.source import locate
 from hierflow.spec import DiffusionSpec

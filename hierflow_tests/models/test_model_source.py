@@ -11,7 +11,8 @@ import pytest
 
 from hierflow.errors import InputError
 from hierflow.models.registry import open_model
-from hierflow.models.source import ModelSource, Repository, locate
+from hierflow.models.repository import Repository
+from hierflow.models.source import ModelSource, locate
 from hierflow.spec import DiffusionSpec
 
 
@@ -41,20 +42,20 @@ def write_index(folder: Path, pipeline: str) -> None:
 def test_the_mini_model_is_always_there(tmp_path: Path) -> None:
     source = found("mini", tmp_path)
     assert source.is_mini
-    assert (source.decoder.folder / "model_index.json").is_file()
+    assert (source.repository.folder / "model_index.json").is_file()
     assert (source.prior.folder / "model_index.json").is_file()
 
 
 def test_a_folder_may_hold_decoder_and_prior(model: Path) -> None:
     for name, base in ((model, Path("/")), ("model", model.parent), ("./model", model.parent)):
         source = found(name, base)
-        assert (source.decoder.folder, source.prior.folder) == (model / "decoder", model / "prior")
-        assert (source.family, source.is_mini) == ("kandinsky22", False)
+        assert (source.repository.folder, source.prior.folder) == (model / "decoder", model / "prior")
+        assert (source.family.title, source.is_mini) == ("Kandinsky 2.2", False)
 
 
 def test_the_prior_may_lie_elsewhere(model: Path) -> None:
     source = found("model/decoder", model.parent, prior="model/prior")
-    assert (source.decoder.folder, source.prior.folder) == (model / "decoder", model / "prior")
+    assert (source.repository.folder, source.prior.folder) == (model / "decoder", model / "prior")
 
 
 @pytest.mark.parametrize("name", ["nonsense", "./missing", "/missing/model", "a/b/c", "~/model"])
@@ -83,10 +84,10 @@ def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_family_without_an_adapter_is_refused_and_the_others_are_named(tmp_path: Path) -> None:
-    write_index(tmp_path / "sd", "StableDiffusionPipeline")
-    error = refused("sd", tmp_path)
+    write_index(tmp_path / "audio", "AudioLDMPipeline")
+    error = refused("audio", tmp_path)
     assert error.field == "diffusion.model"
-    assert "is a StableDiffusionPipeline" in str(error)
+    assert "is a AudioLDMPipeline" in str(error)
     assert "KandinskyV22Pipeline" in str(error.remedy)
 
 
@@ -116,7 +117,7 @@ def test_pickled_weights_are_refused(model: Path, network: str) -> None:
 def test_a_missing_configuration_is_refused(model: Path) -> None:
     (model / "decoder" / "scheduler" / "scheduler_config.json").unlink()
     with pytest.raises(InputError, match=r"scheduler_config.json: cannot be read .*complete model"):
-        _ = open_model(DiffusionSpec(model=str(model)), model).scheduler
+        _ = open_model(DiffusionSpec(model=str(model)), model).sampler
 
 
 def test_a_prior_of_one_step_is_refused(model: Path) -> None:
@@ -142,9 +143,9 @@ def test_one_process_keeps_the_last_model(model: Path) -> None:
 
 
 def test_the_encoders_fingerprint_follows_what_changes_embeddings_and_nothing_else(model: Path) -> None:
-    def fingerprint(dtype: str = "float32", **settings: Any) -> str:
+    def fingerprint(**settings: Any) -> str:
         spec = DiffusionSpec(model=str(model), **settings)
-        return locate(spec, model).encoder_fingerprint(spec, dtype)
+        return open_model(spec, model).encoder_fingerprint
 
     usual = fingerprint()
     assert usual == fingerprint(steps=3, guidance_scale=1.0, seed=5, scheduler="ddim")

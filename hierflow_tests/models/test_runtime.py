@@ -21,6 +21,14 @@ def test_auto_is_the_cpu_where_there_is_nothing_else() -> None:
     assert resolve_runtime(DiffusionSpec()).device == "cpu"
 
 
+def test_a_gpu_computes_in_the_half_precision_that_the_model_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: 0.0)  # as though the device were there
+    assert resolve_runtime(DiffusionSpec(device="cuda")) == Runtime("cuda", "float16", None)
+    assert resolve_runtime(DiffusionSpec(device="cuda"), "bfloat16").dtype == "bfloat16"
+    assert resolve_runtime(DiffusionSpec(device="cuda", dtype="float16"), "bfloat16").dtype == "float16"
+    assert resolve_runtime(DiffusionSpec(device="cpu"), "bfloat16").dtype == "float32"
+
+
 def test_a_promise_can_be_asked_for_and_waived() -> None:
     assert resolve_runtime(DiffusionSpec(device="cpu", deterministic=False)).fixed_batch is None
     assert resolve_runtime(DiffusionSpec(device="cpu", dtype="bfloat16")).fixed_batch is None

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hierflow.hashing import text_hash
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.runtime import resolve_runtime
 from hierflow.models.source import locate
 from hierflow.spec import DiffusionSpec

@@ -160,9 +160,9 @@ def test_a_prompt_column_of_numbers_is_refused(tmp_path: Path) -> None:
     assert message.startswith("t.parquet: row 2, column prompt: 3 is not text; ")
 
 
-@pytest.mark.parametrize("content", ["prompt,seed\na dog,1\n", {"prompt": ["a dog"], "seed": [1]}])
+@pytest.mark.parametrize("content", ["prompt,run_id\na dog,1\n", {"prompt": ["a dog"], "run_id": [1]}])
 def test_a_column_of_the_manifest_is_refused(tmp_path: Path, content: Any) -> None:
-    assert "'seed' is a column of the manifest too; rename" in fault(tmp_path, content)
+    assert "'run_id' is a column of the manifest too; rename" in fault(tmp_path, content)
 
 
 def test_a_prompt_column_beside_the_one_named_is_refused(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_repeated_value_is_named() -> None:
 
 
 MANIFEST = [
-    *("prompt_id", "image_index", "prompt", "text_hash", "seed", "partition", "node_path", "image_path"),
+    *("prompt_id", "image_index", "prompt", "text_hash", "partition", "node_path", "image_path"),
     *("image_sha256", "evaluations", "evaluations_paid", "run_id", "scores", "status", "error"),
 ]
 

@@ -80,7 +80,7 @@ class Planner:
         compiled = make_plan(stage, prompts, embeddings, rebuild)
         adopt(stage, compiled)
         if has_run:
-            state = compiled.ids[0].at(0, int(compiled.plan.first[0]))
+            state = compiled.lanes[0].ids.at(0, int(compiled.plan.first[0]))
             stage.store.states.save(state, {"latents": torch.zeros(1)}, {})
         self.compiled = stage.store.plans.current()
         assert self.compiled is not None
@@ -95,12 +95,12 @@ def key_of(compiled: CompiledPlan, text: str) -> str:
 
 def final_of(compiled: CompiledPlan) -> dict[str, str]:
     """The id of the state that each prompt (its hash) is decoded from."""
-    return {text: compiled.ids[0].final(leaf) for text, leaf in compiled.leaf_of.items()}
+    return {text: compiled.lanes[0].ids.final(leaf) for text, leaf in compiled.leaf_of.items()}
 
 
 def states_of(compiled: CompiledPlan) -> list[tuple[str, int]]:
     """Chain and step of every state of the plan, segment by segment."""
-    plan, ids = compiled.plan, compiled.ids[0]
+    plan, ids = compiled.plan, compiled.lanes[0].ids
     return [
         (ids.chain(segment), step)
         for segment in range(len(plan.nodes))

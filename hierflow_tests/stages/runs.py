@@ -60,10 +60,10 @@ class Run:
         """The final latents (1, 4, h, w) as the store has them."""
         found = {}
         for text, hashed in zip(self.prompts.distinct, self.prompts.hashes, strict=True):
-            for index, ids in enumerate(self.compiled.ids):
-                stored = self.stage.store.states.load(ids.final(self.compiled.leaf_of[hashed]))
+            for lane in self.compiled.lanes:
+                stored = self.stage.store.states.load(lane.ids.final(self.compiled.leaf_of[hashed]))
                 assert stored is not None
-                found[text, index] = stored[0]["latents"]
+                found[text, lane.image_index] = stored[0]["latents"]
         return found
 
     def pixels(self) -> dict[Key, np.ndarray]:

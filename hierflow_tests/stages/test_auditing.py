@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hierflow.models import power
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.stages import embeddings
 from hierflow.stages.auditing import measured_pace, write_audit
 from hierflow_tests.stages.runs import carried_out, carry_out, planned, spec_of, stage_of

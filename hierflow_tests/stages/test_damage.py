@@ -58,7 +58,7 @@ def test_damaged_final_states_are_made_again(
     spec = document(tiny_learned, tmp_path)
     first = carry_out(spec)
     latents, pixels = first.latents(), first.pixels()
-    finals = [first.compiled.ids[0].final(leaf) for leaf in range(len(PROMPTS))]
+    finals = [first.compiled.lanes[0].ids.final(leaf) for leaf in range(len(PROMPTS))]
     for state in finals[:2]:
         damage(file_of(first, state), file_of(first, finals[2]))
     forget_images(first)
@@ -83,7 +83,7 @@ def test_damaged_final_states_are_made_again(
 def test_a_damaged_split_state_is_made_again_only_where_it_is_needed(tiny_learned: Path, tmp_path: Path) -> None:
     spec = document(tiny_learned, tmp_path, every=0)
     first = carry_out(spec)
-    latents, plan, ids = first.latents(), first.compiled.plan, first.compiled.ids[0]
+    latents, plan, ids = first.latents(), first.compiled.plan, first.compiled.lanes[0].ids
     leaf = next(leaf for leaf in range(len(PROMPTS)) if len(plan.path(leaf)) == 3)
     path = plan.path(leaf)
     for segment in path[1:]:

@@ -242,7 +242,7 @@ class TestRebuilding:
         def starts(compiled: CompiledPlan) -> set[str]:
             own = set(compiled.segments_of(key).tolist())
             parents = {int(compiled.plan.parent[segment]) for segment in own} - own
-            return {compiled.ids[0].end(parent) if parent >= 0 else "noise" for parent in parents}
+            return {compiled.lanes[0].ids.end(parent) if parent >= 0 else "noise" for parent in parents}
 
         assert starts(rebuilt) == starts(grown) != {"noise"}
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hierflow.hashing import text_hash
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
+from hierflow.models.loaded import LoadedModel
 from hierflow.stages.planning import WHOLE
 from hierflow_tests.stages.runs import PROMPTS, STEPS, Run, assert_equal, carry_out, spec_of
 
@@ -27,7 +28,8 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Refuse:
         raise AssertionError("the model was put to work")
 
     def apply() -> None:
-        for work in ("_load", "encode", "predict", "decode", "scorer"):
+        monkeypatch.setattr(LoadedModel, "_load", refuse)
+        for work in ("encode", "predict", "decode", "scorer"):
             monkeypatch.setattr(Kandinsky22, work, refuse)
 
     return apply
@@ -50,7 +52,7 @@ def assert_kept(after: Run, before: Run) -> None:
 
 def own_price(after: Run, stored: set[str], prompt: str) -> int:
     """The steps from the nearest of the `stored` states on the prompt's path to its end."""
-    compiled, ids = after.compiled, after.compiled.ids[0]
+    compiled, ids = after.compiled, after.compiled.lanes[0].ids
     path = compiled.plan.path(compiled.leaf_of[text_hash(prompt)])
     reached = [
         step

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.prompts import load_prompts
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage

@@ -11,7 +11,7 @@ import torch
 
 from hierflow.denoise.noise import INITIAL, generator
 from hierflow.models.source import MINI
-from hierflow_tests.models.literal import BATCH, Literal, pipeline_of, scheduler_of, step_with
+from hierflow_tests.models.literal import BATCH, GUIDANCE, Literal, pipeline_of, scheduler_of, step_with
 from hierflow_tests.stages.runs import STEPS, Run, carry_out, spec_of
 
 ALONE = {"tau": 0.0}
@@ -37,7 +37,7 @@ def own_pipeline(folder: Path, run: Run, leaf: int, output_type: str) -> Any:
         height=run.compiled.document.sampling.height,
         width=run.compiled.document.sampling.width,
         num_inference_steps=spec.steps,
-        guidance_scale=spec.guidance_scale,
+        guidance_scale=GUIDANCE if spec.guidance_scale is None else spec.guidance_scale,
         generator=generators,
         callback_on_step_end=reseed,
         output_type=output_type,

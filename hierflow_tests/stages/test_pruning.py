@@ -84,7 +84,7 @@ def test_after_it_a_run_evaluates_nothing_and_every_byte_is_as_before(tiny_learn
     before = digests(run.stage.store.files)
     again = run_of(run.stage.spec)
     assert (again.ran, again.account.books.executed, again.entries) == ([], 0, [])
-    pages = {"gallery.html", "current.json"}  # they tell of the last run
+    pages = {"gallery.html", "history.html", "history.parquet", "current.json"}  # they tell of the last run
     after = digests(again.stage.store.files)
     assert {path: sha256 for path, sha256 in after.items() if path not in pages} == {
         path: sha256 for path, sha256 in before.items() if path not in pages

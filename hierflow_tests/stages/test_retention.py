@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.latents import denoise_partition
@@ -31,7 +31,7 @@ def stored(stage: Stage) -> set[str]:
 
 def test_branch_points_keeps_the_ends_of_segments_and_what_prompts_share(tiny_learned: Path, tmp_path: Path) -> None:
     run = carry_out(document(tiny_learned, tmp_path))
-    before, plan, ids = stored(run.stage), run.compiled.plan, run.compiled.ids[0]
+    before, plan, ids = stored(run.stage), run.compiled.plan, run.compiled.lanes[0].ids
     dropped = retained(run)
     after = stored(run.stage)
     lone = {segment for segment in range(len(plan.nodes)) if plan.sizes[segment] == 1}
@@ -74,7 +74,7 @@ def test_it_looks_again_only_once_a_partition_has_been_run(
 def test_states_of_retired_prompts_and_shared_with_them_stay(tiny_learned: Path, tmp_path: Path) -> None:
     first = carry_out(document(tiny_learned, tmp_path))
     retained(first)
-    before, plan, ids = stored(first.stage), first.compiled.plan, first.compiled.ids[0]
+    before, plan, ids = stored(first.stage), first.compiled.plan, first.compiled.lanes[0].ids
     left = carry_out(document(tiny_learned, tmp_path, prompts=PROMPTS[:1]))
     retained(left)
     assert left.compiled.plan.leaves == 1

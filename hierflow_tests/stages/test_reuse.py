@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hierflow.hashing import text_hash
-from hierflow.models.kandinsky22 import Kandinsky22
+from hierflow.models.loaded import LoadedModel
 from hierflow_tests.stages.runs import PROMPTS, assert_equal, carried_out, carry_out, spec_of, stage_of
 
 NoLoading = Callable[[], None]
@@ -24,7 +24,7 @@ def no_loading(monkeypatch: pytest.MonkeyPatch) -> NoLoading:
         raise AssertionError("the model was loaded")
 
     def apply() -> None:
-        monkeypatch.setattr(Kandinsky22, "_load", refuse)
+        monkeypatch.setattr(LoadedModel, "_load", refuse)
 
     return apply
 

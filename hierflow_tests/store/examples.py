@@ -6,8 +6,9 @@ import numpy as np
 
 from hierflow.hashing import text_hash
 from hierflow.plan.identity import SamplingIdentity
+from hierflow.plan.lanes import Variant
 from hierflow.plan.partitions import cut_bins
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlantedTree
+from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlannedVariant, PlantedTree
 from hierflow.tree import EmbeddingTree
 
 
@@ -36,6 +37,9 @@ def compiled(prompts: int = 9, *, tau: float = 1.2, steps: int = 6, images: int 
         decoder="dec",
         scorers={"clip_similarity": "1"},
         sampling=SamplingIdentity("net", {"timesteps": [3, 2, 1]}, 4.5, 64, 64, "float32", 0, "per_root", None),
+        negative_prompt="",
+        variants=(PlannedVariant(Variant(0, 64, 64), tuple(range(prompts))),),
+        sizes=(),
         partitions=partitions,
         tombstones=("old-123456",),
         planned=plan.evaluations * images,

@@ -32,8 +32,8 @@ def test_a_plan_comes_back_with_its_tree(storage: Storage, prompts: int) -> None
     assert loaded.planted.texts == plan.planted.texts
     np.testing.assert_array_equal(loaded.planted.tree.merges, plan.planted.tree.merges)
     np.testing.assert_array_equal(loaded.planted.tree.heights, plan.planted.tree.heights)
-    assert [loaded.ids[1].final(leaf) for leaf in range(prompts)] == [
-        plan.ids[1].final(leaf) for leaf in range(prompts)
+    assert [loaded.lanes[1].ids.final(leaf) for leaf in range(prompts)] == [
+        plan.lanes[1].ids.final(leaf) for leaf in range(prompts)
     ]
 
 

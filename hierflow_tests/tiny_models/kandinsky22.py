@@ -1,37 +1,13 @@
-"""Tiny randomly initialised models in diffusers format: real code paths, milliseconds a step.
-
-An untrained network hides mistakes: some of its layers start at zero or constant, so that its output would not
-react to what it is given, and every comparison of outputs would hold. Here such weights are randomised, and
-`models/test_tiny_models.py` shows that the output reacts.
-"""
+"""A tiny Kandinsky 2.2: a decoder and its prior."""
 
 from __future__ import annotations
 
-import string
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
-DIM = 32
-"""Length of the image and text embeddings."""
-SIZE = 16
-"""Pixels of an image's side; its latents are 4 x 8 x 8."""
-LOUD = 2.0
-"""By how much the weights are raised that carry the prompt."""
-
-
-@pytest.fixture(scope="session", params=[True, False], ids=["learned-variance", "fixed-variance"])
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model's folder, once with and once without learned variance."""
-    return save_tiny_kandinsky(tmp_path_factory.mktemp("tiny"), learned_variance=request.param)
-
-
-@pytest.fixture(scope="session")
-def tiny_learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model's folder, with learned variance as Kandinsky's own has it."""
-    return save_tiny_kandinsky(tmp_path_factory.mktemp("tiny"), learned_variance=True)
+from hierflow_tests.tiny_models.parts import DIM, READS, SIZE, amplify, clip_text, letters_tokenizer, randomise
 
 
 def save_tiny_kandinsky(folder: Path, *, learned_variance: bool, seed: int = 0) -> Path:
@@ -48,9 +24,9 @@ def save_tiny_kandinsky(folder: Path, *, learned_variance: bool, seed: int = 0) 
     decoder, prior = _decoder_parts(learned_variance), _prior_parts()
     for part in (*decoder.values(), *prior.values()):
         if isinstance(part, torch.nn.Module):
-            _randomise(part.eval(), generator)
-    _amplify(decoder["unet"].encoder_hid_proj, decoder["unet"].add_embedding)
-    _amplify(prior["text_encoder"], prior["prior"])
+            randomise(part.eval(), generator)
+    amplify(decoder["unet"].encoder_hid_proj, decoder["unet"].add_embedding)
+    amplify(prior["text_encoder"], prior["prior"])
     KandinskyV22Pipeline(**decoder).save_pretrained(folder / "decoder", safe_serialization=True)
     KandinskyV22PriorPipeline(**prior).save_pretrained(folder / "prior", safe_serialization=True)
     return folder
@@ -102,25 +78,11 @@ def _prior_parts() -> dict[str, Any]:
     from diffusers import PriorTransformer, UnCLIPScheduler
     from transformers import (
         CLIPImageProcessor,
-        CLIPTextConfig,
-        CLIPTextModelWithProjection,
         CLIPVisionConfig,
         CLIPVisionModelWithProjection,
     )
 
-    tokenizer = _letters_tokenizer(length=24)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        max_position_embeddings=24,
-        hidden_size=DIM,
-        projection_dim=DIM,
-        intermediate_size=DIM,
-        num_attention_heads=2,
-        num_hidden_layers=1,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    tokenizer = letters_tokenizer()
     vision = CLIPVisionConfig(
         image_size=SIZE,
         patch_size=8,
@@ -132,10 +94,10 @@ def _prior_parts() -> dict[str, Any]:
     )
     return {
         "prior": PriorTransformer(
-            num_attention_heads=2, attention_head_dim=16, num_layers=1, embedding_dim=DIM, num_embeddings=24
+            num_attention_heads=2, attention_head_dim=16, num_layers=1, embedding_dim=DIM, num_embeddings=READS
         ),
         "image_encoder": CLIPVisionModelWithProjection(vision),
-        "text_encoder": CLIPTextModelWithProjection(text),
+        "text_encoder": clip_text(tokenizer, projected=True),
         "tokenizer": tokenizer,
         "scheduler": UnCLIPScheduler(
             variance_type="fixed_small_log", prediction_type="sample", num_train_timesteps=1000, clip_sample_range=5.0
@@ -144,31 +106,3 @@ def _prior_parts() -> dict[str, Any]:
             size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE}
         ),
     }
-
-
-def _letters_tokenizer(length: int) -> Any:
-    """A CLIP tokenizer that knows single characters only."""
-    from transformers import CLIPTokenizer
-
-    tokens = [c + end for c in string.ascii_lowercase + string.digits for end in ("", "</w>")]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[], model_max_length=length)
-
-
-def _randomise(network: torch.nn.Module, generator: torch.Generator) -> None:
-    """Draw every weight anew: matrices so that magnitudes are kept, vectors small, gains around one."""
-    for name, weight in network.named_parameters():
-        noise = torch.randn(weight.shape, generator=generator)
-        if weight.ndim > 1:
-            noise *= weight[0].numel() ** -0.5
-        else:
-            noise = noise * 0.2 + (1.0 if name.endswith("weight") or name.endswith("clip_std") else 0.0)
-        weight.data.copy_(noise)
-
-
-def _amplify(*parts: torch.nn.Module) -> None:
-    """Make what depends on the prompt loud, so that prompts lie apart and pictures differ."""
-    for part in parts:
-        for weight in part.parameters():
-            if weight.ndim > 1:
-                weight.data *= LOUD

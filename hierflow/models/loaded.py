@@ -1,0 +1,83 @@
+"""A model's networks, loaded when they are first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from hierflow.models.placement import Placement
+from hierflow.models.quiet import quiet_libraries
+from hierflow.models.repository import Repository
+from hierflow.models.runtime import Runtime
+from hierflow.models.source import ModelSource
+
+
+class LoadedModel:
+    """The two halves of a model's pipeline: the one that encodes, and the one that denoises and decodes.
+
+    They are loaded apart, each without the other's networks, since a run whose prompts have all been encoded before
+    needs no text encoder. Nothing here depends on how images are sampled, so every setting of a model shares it.
+
+    Attributes:
+        placement: which networks are on the device at the moment.
+    """
+
+    def __init__(self, source: ModelSource, runtime: Runtime) -> None:
+        self.source, self.runtime = source, runtime
+        self.placement = Placement(runtime.device)
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The pipeline that encodes prompts."""
+        family = self.source.family
+        if self.source.prior is not None:
+            return self._load(str(family.prior), self.source.prior, {})
+        return self._part_of_pipeline(*family.encoders)
+
+    @cached_property
+    def denoiser(self) -> Any:
+        """The pipeline that denoises and decodes."""
+        return self._part_of_pipeline(*self.source.family.denoiser, *self.source.family.decoders)
+
+    @cached_property
+    def outline(self) -> Any:
+        """The pipeline that denoises and decodes without its weights: it knows sizes and schedules."""
+        import diffusers
+        import torch
+
+        repository, family = self.source.repository, self.source.family
+        parts: dict[str, Any] = dict.fromkeys({*repository.classes, *family.components})
+        with quiet_libraries(), torch.device("meta"):
+            for name in repository.networks((*family.denoiser, *family.decoders)):
+                kind = getattr(diffusers, repository.classes[name][1])
+                parts[name] = kind.from_config(repository.config(name, "config.json"))
+            return getattr(diffusers, family.pipeline)(**parts)
+
+    def networks(self, pipeline: Any, components: tuple[str, ...]) -> list[Any]:
+        """The networks among `components` of one of the pipelines above."""
+        import torch
+
+        found = (getattr(pipeline, name, None) for name in components)
+        return [part for part in found if isinstance(part, torch.nn.Module)]
+
+    def _part_of_pipeline(self, *components: str) -> Any:
+        """The model's own pipeline with those of `components` it has, and its scheduler."""
+        repository, family = self.source.repository, self.source.family
+        wanted = repository.present((*components, family.scheduler))
+        left_out = {*repository.classes, *family.components} - {*wanted}
+        return self._load(family.pipeline, repository, {**dict.fromkeys(left_out), **family.arguments})
+
+    def _load(self, pipeline: str, repository: Repository, given: dict[str, Any]) -> Any:
+        with quiet_libraries():
+            import diffusers
+
+            loaded = getattr(diffusers, pipeline).from_pretrained(
+                repository.folder,
+                dtype=self.runtime.torch_dtype,
+                variant=repository.variant,
+                use_safetensors=True,
+                local_files_only=True,
+                **given,
+            )
+        loaded.set_progress_bar_config(disable=True)
+        return loaded

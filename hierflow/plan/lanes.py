@@ -1,0 +1,81 @@
+"""Which images may share: those of one seed, size, negative prompt and image index, each kind over the one tree.
+
+Conditioning is what a tree brings together; whatever else decides a step keeps images apart from the first one on.
+So a set of several settings has several frontiers over one tree. Each is a *lane*: its own noise, its own states, and
+of the tree's segments those that lead to its own prompts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.plan.identity import StateIds
+from hierflow.plan.segments import Plan
+
+Int = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What images must have in common to share steps, besides the image index and what the tree brings together.
+
+    Attributes:
+        seed: of their noise.
+        height, width: in pixels.
+        negative_prompt: None for the document's own.
+    """
+
+    seed: int
+    height: int
+    width: int
+    negative_prompt: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """The frontier of one variant and image index.
+
+    Attributes:
+        variant, image_index: whose images it makes.
+        ids: the names of its states, at any segment of the plan.
+        leaves: (M,) the live prompts (leaves of the tree) that have such images, ascending.
+    """
+
+    variant: Variant
+    image_index: int
+    ids: StateIds
+    leaves: Int
+
+    @property
+    def plan(self) -> Plan:
+        """The segments of all lanes."""
+        return self.ids.plan
+
+    @cached_property
+    def segments(self) -> Int:
+        """The segments that lead to its prompts, ascending, so that parents stand before children."""
+        plan, leading = self.plan, set[int]()
+        for segment in plan.segment_of_node[self.leaves].tolist():
+            while segment >= 0 and segment not in leading:
+                leading.add(segment)
+                segment = int(plan.parent[segment])
+        return np.array(sorted(leading), dtype=np.int64)
+
+    @property
+    def evaluations(self) -> int:
+        """Denoiser steps it takes."""
+        return steps_of(self.plan, self.segments)
+
+    @property
+    def standard_evaluations(self) -> int:
+        """Denoiser steps without sharing."""
+        return len(self.leaves) * self.plan.steps
+
+
+def steps_of(plan: Plan, segments: Int) -> int:
+    """The denoiser steps of some segments."""
+    return int((plan.last[segments] - plan.first[segments] + 1).sum())

@@ -1,0 +1,79 @@
+"""The set's history: read, carried on with what a manifest has, and put aside where it is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from hierflow.hashing import bytes_digest
+from hierflow.images import Changes, ImageRow, Moment, Thumbnails, Version, read_history, render_history, updated
+from hierflow.stages.context import Stage
+from hierflow.store.ledger import Entry
+
+HISTORY, HISTORY_PAGE = "history.parquet", "history.html"
+_ASIDE = "damaged"
+
+
+def carry_on(
+    stage: Stage, rows: Sequence[ImageRow], plan: str, entries: Sequence[Entry], changes: Changes | None
+) -> tuple[list[Version], list[str]]:
+    """The history up to this moment, and what its reader must know. Nothing is written, but a damaged one put aside.
+
+    Args:
+        stage: whose request the manifest is written for.
+        rows: the set as it is now.
+        plan: the plan's id.
+        entries: the ledger.
+        changes: what is other than in the manifest that lay there before, where that is known.
+    """
+    files = stage.store.files
+    try:
+        versions = read_history(files.read(HISTORY))
+    except FileNotFoundError:
+        versions = []
+    except ValueError as error:
+        aside = _put_aside(stage)
+        stage.say(f"{error}; it now lies in {files.url(aside)}, and the history begins anew")
+        versions = []
+    kinds = changes.of_rows if changes else ()
+    found = {(row.prompt_id, row.image_index) for row, kind in zip(rows, kinds, strict=False) if kind == "kept"}
+    now = Moment(stage.invocation, datetime.now(UTC), plan, _began(entries))
+    told = updated(versions, rows, now, found)
+    return told, [
+        f"An earlier history was damaged: it lies in {path}, and this one begins after it."
+        for path in files.list(_ASIDE)
+    ]
+
+
+def history_page(
+    stage: Stage, versions: Sequence[Version], notes: Sequence[str], gallery: str, image_size: tuple[int, int]
+) -> str:
+    """The page of a history, for the folder in which `gallery` lies; it shows the images that are still there."""
+    files = stage.store.files
+    return render_history(
+        stage.spec.name,
+        versions,
+        gallery=gallery,
+        table=HISTORY,
+        there=files.sizes("images"),
+        thumbnails=Thumbnails(files).whole(),
+        image_size=image_size,
+        notes=notes,
+    )
+
+
+def _put_aside(stage: Stage) -> str:
+    """Copy the history to a name of its own, the same for the same bytes; it is about to be overwritten."""
+    files = stage.store.files
+    data = files.read(HISTORY)
+    path = f"{_ASIDE}/history-{bytes_digest(data)[:12]}.parquet"
+    files.write(path, data, durable=True)
+    return path
+
+
+def _began(entries: Sequence[Entry]) -> dict[str, datetime]:
+    """When every run began that is in the ledger."""
+    began: dict[str, float] = {}
+    for entry in entries:
+        began[entry.run] = min(entry.started, began.get(entry.run, entry.started))
+    return {run: datetime.fromtimestamp(started, UTC) for run, started in began.items()}
