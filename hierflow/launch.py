@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,13 +149,22 @@ def instance_at(home: Path) -> Iterator[dg.DagsterInstance]:
         _furnish(home)
     os.environ["DAGSTER_HOME"] = str(home)
     try:
-        with dg.DagsterInstance.get() as instance:
+        with _one_at_a_time(home):  # of two that find no database both would make its tables
+            instance = dg.DagsterInstance.get()
+        with instance:
             yield instance
     finally:
         if given is None:
             del os.environ["DAGSTER_HOME"]
         else:
             os.environ["DAGSTER_HOME"] = given
+
+
+def _one_at_a_time(home: Path) -> AbstractContextManager[object]:
+    """Held while Dagster's instance is opened. A home that nobody writes to holds no database to be made."""
+    from filelock import FileLock
+
+    return FileLock(home / ".hierflow.lock") if os.access(home, os.W_OK) else nullcontext()
 
 
 def _furnish(home: Path) -> None:
