@@ -75,7 +75,7 @@ def test_a_dry_run_tells_and_deletes_nothing(edited: Path) -> None:
     assert kinds.keys() == {
         *("records", "images", "plans", "trees", "prompt sets", "conditioning", "states"),
     }
-    assert (kinds["images"], kinds["plans"], kinds["records"]) == (4, 1, 2)
+    assert (kinds["images"], kinds["plans"], kinds["records"]) == (4, 2, 2)  # a plan, and its tree drawn
     assert found.json["files"] == sum(kinds.values())
     assert found.json["bytes"] > 10_000
     assert len(found.json["partition_keys"]) in (1, 2)

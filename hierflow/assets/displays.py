@@ -35,6 +35,9 @@ _PICTURE_BYTES = 70_000
 _MANIFEST_COLUMNS = {
     "prompt_id": "stays when the text is edited",
     "image_index": "which of the prompt's images, counted from 0",
+    "negative_prompt": "what it is guided away from; empty if nothing is named",
+    "image_width": "in pixels",
+    "image_height": "in pixels",
     "partition": "the key of the partition that makes it",
     "node_path": "the nodes of the tree that served it, from the root down, and their steps",
     "image_path": "relative to the set's folder; empty where there is no image",
@@ -101,14 +104,22 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
 
 
 def _drawn_tree(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Any:
-    """The plan stands by now; that it cannot be drawn (fonts, memory) must not make its run a failed one."""
-    text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
-    texts = [text_of[text] for text in compiled.leaf_of]
+    """The plan stands by now; that it cannot be drawn (fonts, memory) must not make its run a failed one.
+
+    The picture is kept beside the plan: drawing it takes longer than all else that a run with nothing to do does.
+    """
+    path = f"plans/{compiled.document.id}.png"
     try:
-        drawn = dendrogram(compiled, texts, limit_bytes=_PICTURE_BYTES)
-    except Exception as error:
-        stage.say(f"the tree could not be drawn: {type(error).__name__}: {error}")
-        return f"could not be drawn: {type(error).__name__}: {error}"
+        drawn = stage.store.files.read(path)
+    except FileNotFoundError:
+        text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
+        texts = [text_of[text] for text in compiled.leaf_of]
+        try:
+            drawn = dendrogram(compiled, texts, limit_bytes=_PICTURE_BYTES)
+        except Exception as error:
+            stage.say(f"the tree could not be drawn: {type(error).__name__}: {error}")
+            return f"could not be drawn: {type(error).__name__}: {error}"
+        stage.store.files.write(path, drawn)
     return picture(drawn, "png", "The embedding tree and its cut")
 
 
@@ -116,7 +127,8 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
     """Of a partition's three assets, by their short names."""
     made = [image for image in record.images if not image.error]
     failed = [image for image in record.images if image.error]
-    scores = [value for image in made for value in image.scores.values()]
+    names = sorted({name for image in made for name in image.scores})
+    scores = {name: [image.scores[name] for image in made if name in image.scores] for name in names}
     standard = len({image.state for image in record.images}) * _evaluations(stage)
     row_of = {prompt_id: row for row, prompt_id in enumerate(prompts.ids)}
     rows = [row_of[prompt_id] for prompt_id in dict.fromkeys(image.prompt_id for image in record.images)]
@@ -139,7 +151,7 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
         },
         "images": images,
         "quality_scores": {
-            **({"mean_clip_similarity": round(sum(scores) / len(scores), 4)} if scores else {}),
+            **{f"mean_{name}": round(sum(values) / len(values), 4) for name, values in scores.items()},
             "least_like_their_prompts": table(_worst_first(prompts, row_of, made)),
         },
     }
@@ -218,7 +230,7 @@ def _share(share: ColumnShare) -> Metadata:
 
 
 def _worst_first(prompts: PromptSet, row_of: Mapping[str, int], made: list[ImageRecord]) -> Iterable[Metadata]:
-    for image in sorted(made, key=lambda image: min(image.scores.values(), default=0.0))[:10]:
+    for image in sorted(made, key=lambda image: image.scores.get("clip_similarity", 0.0))[:10]:
         scores = dict(image.scores)
         yield {"prompt": prompts.texts[row_of[image.prompt_id]], **scores, "image": image.path}
 

@@ -20,7 +20,7 @@ _FILES = {
     "records": re.compile(r"records/([0-9a-f]{64})\.json"),
     "images": re.compile(r"(images/[^/]+/[^/]+-[0-9a-f]{12}-\d+\.png)"),
     "thumbnails": re.compile(r"thumbnails/\d+/([0-9a-f]{32})-\d+\.webp"),
-    "plans": re.compile(r"plans/([0-9a-f]{64})\.json"),
+    "plans": re.compile(r"plans/([0-9a-f]{64})\.(?:json|png)"),
     "trees": re.compile(r"trees/([0-9a-f]{64})\.safetensors"),
     "prompt sets": re.compile(r"prompts/([0-9a-f]{64})\.parquet"),
     "conditioning": re.compile(r"(conditioning/[^/]+/[0-9a-f]{32}\.safetensors)"),
