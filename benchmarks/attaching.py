@@ -19,9 +19,9 @@ from hierflow.tree import EmbeddingTree
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
-RULES = ("hierflow", "uncapped", "members", "joint_height")
-"""`uncapped`: a cluster may also share steps at which its own prompts would not be together. `members`: a cluster's
-mismatch is the mean of its prompts', not that of their mean. `joint_height`: a cluster shares a step where the ward
+RULES = ("hierflow", "uncapped", "means", "joint_height")
+"""`uncapped`: a cluster may also share steps at which its own prompts would not be together. `means`: a cluster's
+mismatch is that of its prompts' mean, not the mean of theirs. `joint_height`: a cluster shares a step where the ward
 height of it and the node together is at most phi, as if they had been clustered together."""
 
 
@@ -31,8 +31,8 @@ def attached_by(rule: str) -> Iterator[None]:
     changes: dict[str, dict[str, Any]] = {
         "hierflow": {},
         "uncapped": {"_together": _anyhow},
-        "members": {"_node_directions": _mean_units},
-        "joint_height": {"_node_directions": _Cluster, "_places": _places_by_joint_height},
+        "means": {"_mean_directions": _directions_of_means},
+        "joint_height": {"_mean_directions": _Cluster, "_places": _places_by_joint_height},
     }
     with patch.multiple(grafting, **changes[rule]) if changes[rule] else nullcontext():
         yield
@@ -47,11 +47,9 @@ def _anyhow(own: EmbeddingTree, threshold: Float) -> Int:
     return np.full(2 * own.leaves - 1, np.count_nonzero(threshold > 0))
 
 
-def _mean_units(own: EmbeddingTree, vectors: Float) -> Float:
-    """(2n - 1, D) each cluster's mean unit vector: 1 - its product with a direction is the mean distance."""
-    members = _membership(own)
-    units: Float = members @ directions(vectors) / members.sum(axis=1, keepdims=True)
-    return units
+def _directions_of_means(own: EmbeddingTree, vectors: Float) -> Float:
+    """(2n - 1, D) the direction of each cluster's mean embedding."""
+    return directions(_membership(own) @ vectors)
 
 
 def _places_by_joint_height(

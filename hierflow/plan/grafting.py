@@ -56,12 +56,12 @@ def grafts_of(
         means: (2N - 1, D) the directions of the tree's frozen means.
         vectors: (n, D) the new prompts' embeddings, at least one.
         texts: their hashes, ascending.
-        budget: the greatest mismatch of a cluster on the steps it shares.
+        budget: the greatest mismatch of a cluster on the steps it shares, the mean of its prompts'.
         max_prompts: the largest cluster, so that it fits a partition.
     """
     own = EmbeddingTree.from_embeddings(vectors, plan.tree.linkage)
     threshold = plan.threshold
-    places = _places(plan, means, _node_directions(own, vectors), budget, _together(own, threshold))
+    places = _places(plan, means, _mean_directions(own, vectors), budget, _together(own, threshold))
     chosen = _cheapest_cut(own, _own_evaluations(own, threshold, places.shared), max_prompts)
     grafts = []
     for node in chosen:
@@ -77,8 +77,7 @@ def grafts_of(
 def _together(own: EmbeddingTree, threshold: Float) -> Int:
     """(2n - 1,) the last step at which each cluster's prompts are alike enough to share, as in any tree.
 
-    A mean says nothing of how far apart the prompts are that it is made of: without this bound a motley cluster whose
-    mean lies near a host's would share almost all steps.
+    A host is near to prompts that lie around it on all sides, however far they are from each other.
     """
     sharing = threshold[threshold > 0]  # at the last step everybody is alone
     return np.searchsorted(-sharing, -own.node_heights, side="right").astype(np.int64)
@@ -155,11 +154,16 @@ def _cheapest_cut(own: EmbeddingTree, cost: Int, max_prompts: int) -> list[int]:
     return chosen
 
 
-def _node_directions(own: EmbeddingTree, vectors: Float) -> Float:
-    sums = np.concatenate([vectors, np.zeros((len(own.merges), vectors.shape[1]))])
+def _mean_directions(own: EmbeddingTree, vectors: Float) -> Float:
+    """(2n - 1, D) the mean direction of each cluster's prompts.
+
+    It is not brought to length 1: so 1 less its product with another direction is its prompts' mean cosine distance.
+    """
+    sums = np.concatenate([directions(vectors), np.zeros((len(own.merges), vectors.shape[1]))])
     for merge, children in enumerate(own.merges):
         sums[own.leaves + merge] = sums[children].sum(axis=0)
-    return directions(sums)
+    means: Float = sums / own.sizes[:, None]
+    return means
 
 
 def never_shared(tau: float, *trees: EmbeddingTree) -> float:

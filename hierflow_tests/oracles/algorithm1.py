@@ -12,9 +12,15 @@ import torch
 Members = frozenset[int]
 
 
-def step_kwargs(scheduler: Any, generator: torch.Generator) -> dict[str, torch.Generator]:
-    """`generator` as an argument of `scheduler.step`, only where that takes one."""
-    return {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+def step_kwargs(scheduler: Any, generator: torch.Generator, k: int = 1) -> dict[str, Any]:
+    """What `scheduler.step` takes at step `k` besides output, timestep and latents.
+
+    `generator` only where it takes one; and UnCLIP's own scheduler wants to know the timestep that follows.
+    """
+    taken = inspect.signature(scheduler.step).parameters
+    following = scheduler.timesteps[k] if "prev_timestep" in taken and k < len(scheduler.timesteps) else None
+    given = {"generator": generator, "prev_timestep": following}
+    return {name: value for name, value in given.items() if name in taken}
 
 
 def mean_conditioning(conditioning: Mapping[str, torch.Tensor], members: Members) -> dict[str, torch.Tensor]:
@@ -63,7 +69,7 @@ def algorithm1(
                 (parent,) = {served_by[member] for member in members}
                 x, sampler = latents[parent].clone(), copy.deepcopy(schedulers[parent])
             eps = predict(x, k, mean_conditioning(conditioning, members))
-            kwargs = step_kwargs(sampler, noise_generator(members, k))
+            kwargs = step_kwargs(sampler, noise_generator(members, k), k)
             x = sampler.step(eps, scheduler.timesteps[k - 1], x, **kwargs).prev_sample
             new_latents[members], new_schedulers[members] = x, sampler
         latents, schedulers = new_latents, new_schedulers

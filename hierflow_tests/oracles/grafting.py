@@ -18,21 +18,22 @@ Place = tuple[int, int]
 ROUNDING = 1e-9
 
 
-def mismatch(mean: list[float], path: Path, E: np.ndarray, steps: int) -> float:
-    """The cosine distances of `mean` from what the path's first `steps` steps are conditioned on, added up."""
+def mismatch(prompts: Sequence[list[float]], path: Path, E: np.ndarray, steps: int) -> float:
+    """How far prompts are, on average, from what the path's first `steps` steps are conditioned on, added up."""
     total = 0.0
     for _, founders in path[:steps]:
-        total += cosine_distance(mean, cluster_mean(E, founders))
+        conditioning = cluster_mean(E, founders)
+        total += sum(cosine_distance(prompt, conditioning) for prompt in prompts) / len(prompts)
     return total
 
 
 def place(
-    mean: list[float], paths: Sequence[Path], E: np.ndarray, tau: float, budget: float, height: float = 0.0
+    prompts: Sequence[list[float]], paths: Sequence[Path], E: np.ndarray, tau: float, budget: float, height: float = 0.0
 ) -> Place:
-    """The longest stretch of a path that `mean` may share; of equally long ones that of the smallest node.
+    """The longest stretch of a path that `prompts` may share together; of equally long ones that of the smallest node.
 
     Args:
-        mean: of the new cluster.
+        prompts: the new cluster, by their embeddings.
         paths: those of the prompts that are there.
         E: (N, D) their embeddings.
         tau: a step where phi is 0 is shared by nobody.
@@ -44,7 +45,7 @@ def place(
         phi = np.linspace(0, tau, len(path))[::-1]
         for steps in range(1, len(path) + 1):
             together = phi[steps - 1] > 0 and phi[steps - 1] >= height
-            if together and mismatch(mean, path, E, steps) <= budget + ROUNDING:
+            if together and mismatch(prompts, path, E, steps) <= budget + ROUNDING:
                 host = path[steps - 1][0]
                 if steps > best[1] or (steps == best[1] and host < best[0]):
                     best = (host, steps)
@@ -94,7 +95,7 @@ def cheapest_places(
             if len(members) > max_prompts:
                 break
             height = float(heights[node - n]) if node >= n else 0.0
-            places[members] = place(cluster_mean(F, sorted(members)), paths, E, tau, budget, height)
+            places[members] = place([F[row].tolist() for row in sorted(members)], paths, E, tau, budget, height)
             for level in levels[places[members][1] :]:
                 cost += len({cluster & members for cluster in level} - {frozenset()})
         else:

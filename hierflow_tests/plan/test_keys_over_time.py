@@ -19,7 +19,12 @@ from hierflow.stages.planning import adopt, make_plan
 from hierflow.store.plans import CompiledPlan
 
 SAMPLING = SamplingIdentity("net", {"class": "DDPM"}, 4.0, 64, 64, "float32", 0, "per_root", 4)
-ADAPTER = SimpleNamespace(encoder_fingerprint="enc", decoder_fingerprint="dec", scorer_version="1", identity=SAMPLING)
+ADAPTER = SimpleNamespace(
+    encoder_fingerprint="enc",
+    decoder_fingerprint="dec",
+    scorer_versions={"clip_similarity": "1"},
+    identity=SAMPLING,
+)
 DIRECTION = {"mug": 0, "chair": 1, "lamp": 2, "sofa": 3}
 
 

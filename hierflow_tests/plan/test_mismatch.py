@@ -49,7 +49,7 @@ def test_the_mean_mismatch_is_that_of_every_live_prompt_at_every_step(
     total = 0.0
     for leaf in np.flatnonzero(live):
         path = [(0, sorted(leaf_of[text] for text in founders)) for founders in story.paths[leaf]]
-        total += mismatch(vectors[leaf].tolist(), path, vectors, story.steps)
+        total += mismatch([vectors[leaf].tolist()], path, vectors, story.steps)
     found = mean_mismatch(plan, vectors, founding_directions(planted, vectors))
     assert found == pytest.approx(total / live.sum(), abs=1e-9)
 
