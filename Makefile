@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test browser lint docs bench dev clean
+.PHONY: setup demo test browser lint docs bench bench-long gpu dev clean
 
 setup: $(STAMP)
 
@@ -19,7 +19,7 @@ demo: setup
 	@$(BIN)/hierflow run $(DOCUMENT)
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Needs Chromium or Chrome: on PATH, or in $$CHROMIUM.
 browser: setup
@@ -36,7 +36,19 @@ docs: setup
 bench: setup
 	$(BIN)/python -m benchmarks.tree
 	$(BIN)/python -m benchmarks.denoising
+	$(BIN)/python -m benchmarks.churn --work benchmarks/out/churn
+	$(BIN)/python -m benchmarks.reruns --work $$(mktemp -d)
+
+# Hours; what they have done lies in benchmarks/out, and a second call goes on from there.
+bench-long: setup
 	$(BIN)/python -m benchmarks.quality --seeds 0 1
+	$(BIN)/python -m benchmarks.kill_loop --work $$(mktemp -d)
+	$(BIN)/python -m benchmarks.grafting_quality --work benchmarks/out/grafting
+
+# On a machine with an NVIDIA card.
+gpu: setup
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m benchmarks.gpu
 
 dev: setup
 	@mkdir -p $${DAGSTER_HOME:-prompts/.hierflow}

@@ -91,7 +91,8 @@ def hierarchical(prompts: PromptSet, folder: Path, steps: int, deterministic: bo
     sizes = _batch_sizes(compiled, adapter)
     warm_up(adapter, max(sizes))
     before = _network_seconds(adapter, sizes)
-    done = denoise_partition(stage, compiled, compiled.document.keys[0], list(compiled.leaf_of.values()))
+    lanes = {lane: lane.leaves.tolist() for lane in compiled.lanes}
+    done = denoise_partition(stage, compiled, compiled.document.keys[0], lanes)
     after = _network_seconds(adapter, sizes)
     entry = done.close("done")
     assert done.executed == compiled.plan.evaluations

@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,20 @@ class Bench:
         self.rows = {name: torch.from_numpy(array) for name, array in embeddings.conditioning.items()}
         self.compiled: CompiledPlan = make_plan(self.stage, prompts, embeddings)
         adopt(self.stage, self.compiled)
+
+    def fit(self) -> int:
+        """Find the largest batch that fits, so that no measured run has to; returns it."""
+        batches = Batches(self.adapter.runtime)
+        while True:
+            try:
+                self._predict(min(batches.largest, self.compiled.plan.leaves))
+                break
+            except torch.OutOfMemoryError:
+                if not batches.halve():
+                    raise
+                torch.cuda.empty_cache()
+        self.adapter.runtime = replace(self.adapter.runtime, batch_limit=batches.largest)
+        return batches.largest
 
     def plain(self, batches: Sequence[int]) -> tuple[Row, int]:
         """The plain pipeline for every prompt at its best batch, and that batch."""
@@ -222,6 +236,7 @@ class Bench:
 def measured(model: BenchModel, prompts: PromptSet, folder: Path, device: str) -> list[str]:
     """The table's lines of one model."""
     bench = Bench(model, prompts, folder, device)
+    bench.fit()
     plain, best = bench.plain(PLAIN_BATCHES)
     network, flops = bench.network_seconds(), bench.flops()
     peak = next((flop for name, flop in PEAKS.items() if name in card(device)), None)

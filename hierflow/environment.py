@@ -17,6 +17,7 @@ FIELDS = (
     ("prompts", "table"),
     ("diffusion", "model"),
     ("diffusion", "prior"),
+    ("diffusion", "safety_check"),
     ("storage", "path"),
     ("storage", "url"),
 )

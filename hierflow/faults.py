@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from hierflow.errors import InputError
-from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, URL_PATTERN
+from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, SAFETENSORS_PATTERN, URL_PATTERN
 
 _PROBLEMS = {
     "missing": "is missing",
@@ -67,6 +67,8 @@ def _problem(kind: str, context: dict[str, Any], message: str) -> str:
             return "is not made of letters, digits, underscores and slashes"
         if context["pattern"] == URL_PATTERN:
             return "is not a URL that begins with https://, http:// or file://"
+        if context["pattern"] == SAFETENSORS_PATTERN:
+            return "is not the name of a safetensors file"
         return f"does not match {context['pattern']}"
     if kind == "value_error":
         return str(context.get("error", message))
@@ -92,6 +94,8 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
     for name in path:
+        if name.isdigit():  # the place in a list of sections
+            continue
         field = model.model_fields.get(name)
         annotation = field.annotation if field else None
         kinds = [annotation, *get_args(annotation)]  # an optional section is a union with None

@@ -11,7 +11,7 @@ from typing import Any
 
 from hierflow.assets.schema import Schema, document_schema
 from hierflow.environment import FIELDS
-from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, URL_PATTERN, ImageSetSpec
+from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, SAFETENSORS_PATTERN, URL_PATTERN, ImageSetSpec
 
 EXAMPLE = """\
 type: hierflow.ImageSet
@@ -29,6 +29,8 @@ attributes:
     revision: main
     prior: kandinsky-community/kandinsky-2-2-prior
     prior_revision: main
+    loras:
+      - {model: studio/watercolor-lora, weight: 0.8, revision: main, file: watercolor.safetensors}
     steps: 40
     guidance_scale: 4.0
     negative_prompt: low quality
@@ -45,6 +47,13 @@ attributes:
     dtype: float16
     device: cuda
     deterministic: false
+    batch_size: auto
+    attention: flash
+    channels_last: true
+    compile: true
+    vae_tiling: false
+    offload: parts
+    safety_check: CompVis/stable-diffusion-safety-checker
   sharing:
     tau: 0.6
     linkage: ward
@@ -103,6 +112,7 @@ _COLUMNS = "| field | value | default | what it says |\n|---|---|---|---|"
 _PATTERNS = {
     NAME_PATTERN: "a letter, then up to 63 letters, digits and underscores",
     GROUP_PATTERN: "letters, digits, `_` and `/`",
+    SAFETENSORS_PATTERN: "the name of a safetensors file",
     URL_PATTERN: "a URL that begins with `https://`, `http://` or `file://`",
 }
 _PAGES = {
@@ -154,15 +164,24 @@ def _value(field: Schema) -> str:
     if "enum" in field:
         return ", ".join(f"`{choice}`" for choice in field["enum"])
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    if kinds == ["integer", "string"]:
+        return f"`{field['pattern'].strip('^$')}`, or a whole number, at least {field['minimum']:g}"
     kind = next(kind for kind in kinds if kind != "null")
     if kind == "array":
-        return f"list of {_TYPES['string']}"
+        return f"list of {_items(field['items'])}"
     if kind == "object":
         held = field["additionalProperties"]
         if held is True:
             return "values by name"
         return "text by name" if held["type"] == "string" else "list of text by name"
     return _TYPES[kind] + _bounds(field)
+
+
+def _items(item: Schema) -> str:
+    if "properties" not in item:
+        return _TYPES["string"]
+    fields = [f"`{name}` ({_value(field)})" for name, field in item["properties"].items()]
+    return f"mappings of {', '.join(fields)}"
 
 
 def _bounds(field: Schema) -> str:

@@ -31,10 +31,23 @@ SchedulerName = Literal[
     "flow_euler",
 ]
 LinkageName = Literal["ward", "average", "centroid"]
+AttentionName = Literal[
+    "flash",
+    "flex",
+    "sage",
+    "xformers",
+    "_flash_3",
+    "_native_cudnn",
+    "_native_efficient",
+    "_native_flash",
+    "_native_math",
+]
+"""Those of diffusers' backends that fetch no code and are not the usual one."""
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 GROUP_PATTERN = r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*$"
 URL_PATTERN = r"^(https?|file)://"
+SAFETENSORS_PATTERN = r"\.safetensors$"
 _KEY_PART = re.compile(r"[A-Za-z0-9_]+")
 _ASSET_KEY = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
@@ -55,6 +68,33 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class LoraSpec(_Section):
+    """A LoRA: what a small file of weights adds to the model's own."""
+
+    model: str = Field(
+        min_length=1,
+        description="A safetensors file, a folder that holds one, or a Hugging Face hub id. Relative paths are "
+        "relative to the document.",
+    )
+    weight: float = Field(1.0, description="How much of it is added; 0 is nothing, and less than 0 the opposite.")
+    revision: str | None = Field(None, description="Branch, tag or commit of a hub LoRA.")
+    file: str | None = Field(
+        None,
+        pattern=SAFETENSORS_PATTERN,
+        description="The file within the folder or the hub repository, where there are several.",
+    )
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return _number(value)
+
+    @field_validator("weight")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        return _finite(value)
+
+
 class DiffusionSpec(_Section):
     """The model and how it samples. A change here makes every image anew."""
 
@@ -70,6 +110,9 @@ class DiffusionSpec(_Section):
         "with `-decoder` replaced by `-prior`.",
     )
     prior_revision: str | None = Field(None, description="Branch, tag or commit of a hub prior.")
+    loras: tuple[LoraSpec, ...] = Field(
+        (), description="LoRAs that are added to the model's weights; needs `pip install 'hierflow[lora]'`."
+    )
     steps: int = Field(40, ge=1, le=1000, strict=True, description="The number of denoising steps; 40 is usual.")
     guidance_scale: float | None = Field(
         None,
@@ -111,6 +154,42 @@ class DiffusionSpec(_Section):
         description="Promise equal bits whatever the batch, by always showing the network one small padded batch. "
         "By default on for float32 on a CPU, off elsewhere.",
     )
+    batch_size: int | Literal["auto"] = Field(
+        "auto",
+        description="The most rows the denoiser sees at once. `auto`: as many as fit; where memory runs out, half as "
+        "many, which the next run remembers. With `deterministic` on, the size of every batch, and images depend on "
+        "its last bits.",
+    )
+    attention: AttentionName | None = Field(
+        None,
+        description="The attention backend of the denoiser, by its name in diffusers, where the model takes one, as "
+        "FLUX and Qwen-Image do; by default PyTorch's own.",
+    )
+    channels_last: bool = Field(
+        False, strict=True, description="Keep the denoiser's weights in channels-last order; for UNets only."
+    )
+    compile: bool = Field(False, strict=True, description="Compile the denoiser with `torch.compile`.")
+    vae_tiling: bool = Field(
+        False, strict=True, description="Decode large images in tiles that overlap, which takes less memory."
+    )
+    offload: Literal["parts", "none", "layers"] = Field(
+        "parts",
+        description="What is on a GPU. `parts`: encoders, denoiser or decoder, each while it works. `none`: "
+        "everything, once it has worked. `layers`: of the denoiser, one layer at a time, which is slow.",
+    )
+    safety_check: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder or hub id of a Stable Diffusion safety checker. What it says of each image is the score "
+        "`flagged`, 0 or 1; no image is changed.",
+    )
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _batch(cls, value: object) -> object:
+        if value != "auto" and (type(value) is not int or value < 1):
+            raise ValueError("is neither auto nor a whole number of at least 1")
+        return value
 
     @field_validator("guidance_scale", "prior_guidance_scale", mode="before")
     @classmethod

@@ -13,7 +13,6 @@ from hierflow.assets.events import materialization
 from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import bytes_digest, digest
-from hierflow.plan.lanes import steps_of
 from hierflow.spec import SharingSpec
 
 if TYPE_CHECKING:
@@ -195,9 +194,7 @@ def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(settings),
             metadata={
                 "nodes": len(trunk),
-                "evaluations_planned": sum(
-                    steps_of(compiled.plan, compiled.segments_of(None, lane)) for lane in compiled.lanes
-                ),
+                "evaluations_planned": compiled.evaluations_of(None),
                 "evaluations_executed": executed,
             },
         )

@@ -31,6 +31,7 @@ def document_schema(model: type[BaseModel]) -> Schema:
     fields = schema["properties"]
     fields["prompts"] = _one_source(fields["prompts"])
     fields["schedule"] = _text_or_mapping(fields["schedule"])
+    fields["diffusion"]["properties"]["batch_size"]["minimum"] = 1
     url = fields["storage"]["properties"]["url"]
     url["pattern"] = f"{url['pattern']}|{_VARIABLE}"
     return {**schema, "examples": [_EXAMPLE]}
@@ -43,11 +44,12 @@ def _plain(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     schema = {key: value for key, value in schema.items() if key not in ("$defs", "title")}
     if "anyOf" in schema:
-        given, null = schema.pop("anyOf")
-        if null != {"type": "null"}:
-            raise TypeError(f"no schema for a field of either {given} or {null}")
-        given = _plain(given, definitions)
-        schema = {**given, **schema, "type": [given["type"], "null"]}
+        given, other = (_plain(one, definitions) for one in schema.pop("anyOf"))
+        if "const" in other:
+            other = {"type": other["type"], "pattern": f"^{other['const']}$"}
+        elif other != {"type": "null"}:
+            raise TypeError(f"no schema for a field of either {given} or {other}")
+        schema = {**given, **other, **schema, "type": [given["type"], other["type"]]}
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             schema[key] = _plain(schema[key], definitions)

@@ -18,15 +18,19 @@ class BatchedPrediction:
     Kernels differ with the batch, and the last bits with them; a network that always sees one batch size gives
     every row the same bits whatever its neighbours are.
 
+    Args:
+        adapter: the model.
+        batches: how rows are divided; by default as the model's device and the document say.
+
     Attributes:
         meter: the hook on the network.
         batches: how rows are divided; batches shrink whenever memory runs out.
         padding_rows: network rows spent on padding and on attempts that ran out of memory, guidance included.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, batches: Batches | None = None) -> None:
         self._adapter = adapter
-        self.batches = Batches(adapter.runtime)
+        self.batches = batches or Batches(adapter.runtime)
         self.padding_rows = 0
         self.meter = Meter()
 

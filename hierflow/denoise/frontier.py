@@ -15,6 +15,7 @@ from hierflow.denoise.noise import generator, initial_generator
 from hierflow.denoise.sampler_state import SamplerState, joined
 from hierflow.denoise.work import Stretch
 from hierflow.models.adapter import Adapter, at_size
+from hierflow.models.batches import Batches
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,7 @@ class Frontier:
         representative: for a segment, the smallest text hash of its founding members.
         keep: is given every state that a stretch wants stored, and its id.
         on_level: is told the step and the number of nodes after every level.
+        batches: how a level is divided among calls of the network; by default as device and document say.
     """
 
     def __init__(
@@ -42,10 +44,11 @@ class Frontier:
         representative: Callable[[int], str],
         keep: Keep,
         on_level: OnLevel,
+        batches: Batches | None = None,
     ) -> None:
         self._adapter, self._on_level = adapter, on_level
         self.conditioning, self.representative, self.keep = conditioning, representative, keep
-        self.prediction = BatchedPrediction(adapter)
+        self.prediction = BatchedPrediction(adapter, batches)
 
     def run(self, stretches: Sequence[Stretch]) -> None:
         """Execute every stretch; what they keep goes to `keep`."""

@@ -55,8 +55,8 @@ class Adapter(Protocol):
         """The denoising network, on its device, for the meter."""
 
     @property
-    def scorer_version(self) -> str:
-        """Identity of the model's own quality score; empty for families without one."""
+    def scorer_versions(self) -> Mapping[str, str]:
+        """Identity of every score that images are given, by its name; nothing is loaded for that."""
 
     @property
     def prior_evaluations_per_prompt(self) -> int:
@@ -80,8 +80,8 @@ class Adapter(Protocol):
     def decode(self, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
         """(B, H, W, 3) images of final latents."""
 
-    def scorer(self) -> Scorer | None:
-        """The model's own quality score; None for families without one."""
+    def scorer_of(self, name: str) -> Scorer:
+        """What gives images the score `name`, one of :attr:`scorer_versions`."""
 
     def varied(self, *, negative_prompt: str | None, width: int | None, height: int | None) -> Adapter:
         """The same networks under other settings, those that are None being as they are here.

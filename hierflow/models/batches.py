@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hierflow.models.runtime import Runtime
 
@@ -17,13 +17,21 @@ class Batches:
     and as even ones as can be: on a CPU, every new shape costs a call its kernels' set-up, and even batches of
     limited size have few shapes.
 
+    Args:
+        runtime: the device, and what the document says of batches.
+        known: the largest batch that is known to fit; None for no more than `runtime` says.
+        on_halved: is told the new limit whenever memory has run out.
+
     Attributes:
         largest: the present limit; :meth:`halve` lowers it.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(
+        self, runtime: Runtime, known: int | None = None, on_halved: Callable[[int], object] = lambda limit: None
+    ) -> None:
         self._fixed = runtime.fixed_batch
-        self.largest = runtime.largest_batch
+        self._on_halved = on_halved
+        self.largest = min(runtime.largest_batch, known or runtime.largest_batch)
 
     def of(self, rows: int) -> Iterator[Batch]:
         """The batches of `rows` rows, at least one."""
@@ -40,6 +48,7 @@ class Batches:
         if self._fixed is not None or self.largest == 1:
             return False
         self.largest //= 2
+        self._on_halved(self.largest)
         return True
 
 

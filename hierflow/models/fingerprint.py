@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from hierflow.errors import InputError
 from hierflow.hashing import digest
+from hierflow.models.cache import remember, remembered
 
-_SUFFIXES = {".json", ".txt", ".safetensors", ".model"}
-
-
-def cache_folder() -> Path:
-    """Where hierflow keeps what may be forgotten: $HIERFLOW_CACHE, or ~/.cache/hierflow."""
-    return Path(os.environ.get("HIERFLOW_CACHE") or Path.home() / ".cache" / "hierflow")
+_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".jinja"}
 
 
 def folder_fingerprint(folder: Path) -> str:
@@ -33,8 +26,17 @@ def folder_fingerprint(folder: Path) -> str:
     known = _remembered()
     found = {str(path.resolve()): _entry(path, known) for path in files}
     if any(known.get(name) != entry for name, entry in found.items()):
-        _remember({**known, **found})
+        remember("fingerprints", {**known, **found})
     return digest([(path.name, found[str(path.resolve())]["sha256"]) for path in files])
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 of one file's content."""
+    known, name = _remembered(), str(path.resolve())
+    entry = _entry(path, known)
+    if known.get(name) != entry:
+        remember("fingerprints", {**known, name: entry})
+    return str(entry["sha256"])
 
 
 def _entry(path: Path, known: dict[str, dict[str, object]]) -> dict[str, object]:
@@ -48,25 +50,9 @@ def _entry(path: Path, known: dict[str, dict[str, object]]) -> dict[str, object]
 
 
 def _remembered() -> dict[str, dict[str, object]]:
-    try:
-        known: dict[str, dict[str, object]] = json.loads((cache_folder() / "fingerprints.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) and all(map(_is_entry, known.values())) else {}
+    known = remembered("fingerprints")
+    return known if all(map(_is_entry, known.values())) else {}
 
 
 def _is_entry(entry: object) -> bool:
     return isinstance(entry, dict) and entry.keys() == {"size", "mtime", "sha256"}
-
-
-def _remember(known: dict[str, dict[str, object]]) -> None:
-    """Best effort: a cache that cannot be written costs time, nothing else."""
-    path = cache_folder() / "fingerprints.json"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(known), "utf-8")
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):  # there may not even be a folder to remove it from
-            draft.unlink()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from hierflow.models.former_pipelines import former_pipelines
+from hierflow.models.lora import add_loras
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
@@ -24,7 +26,7 @@ class LoadedModel:
 
     def __init__(self, source: ModelSource, runtime: Runtime) -> None:
         self.source, self.runtime = source, runtime
-        self.placement = Placement(runtime.device)
+        self.placement = Placement(runtime.device, keeps=runtime.acceleration.offload == "none")
 
     @cached_property
     def encoder(self) -> Any:
@@ -32,12 +34,34 @@ class LoadedModel:
         family = self.source.family
         if self.source.prior is not None:
             return self._load(str(family.prior), self.source.prior, {})
-        return self._part_of_pipeline(*family.encoders)
+        pipeline = self._part_of_pipeline(*family.encoders)
+        if loras := [lora for lora in self.source.loras if lora.reaches_text]:
+            add_loras(
+                pipeline, loras, family.encoders, {family.denoiser[0]: self.network_outline(family.denoiser[0])}
+            )
+        return pipeline
 
     @cached_property
     def denoiser(self) -> Any:
         """The pipeline that denoises and decodes."""
-        return self._part_of_pipeline(*self.source.family.denoiser, *self.source.family.decoders)
+        family, acceleration = self.source.family, self.runtime.acceleration
+        pipeline = self._part_of_pipeline(*family.denoiser, *family.decoders)
+        if loras := [lora for lora in self.source.loras if lora.reaches_denoiser]:
+            add_loras(pipeline, loras, family.denoiser, {})
+        network = getattr(pipeline, family.denoiser[0])
+        if acceleration.offload == "layers":
+            self.placement.place_by_layers(network)
+        acceleration.applied(network)
+        if acceleration.vae_tiling:
+            getattr(pipeline, family.decoders[0]).enable_tiling()
+        return pipeline
+
+    def network_outline(self, component: str) -> Any:
+        """A network of the model's own repository without its weights."""
+        import torch
+
+        with quiet_libraries(), torch.device("meta"):
+            return self._from_config(component)
 
     @cached_property
     def outline(self) -> Any:
@@ -49,8 +73,7 @@ class LoadedModel:
         parts: dict[str, Any] = dict.fromkeys({*repository.classes, *family.components})
         with quiet_libraries(), torch.device("meta"):
             for name in repository.networks((*family.denoiser, *family.decoders)):
-                kind = getattr(diffusers, repository.classes[name][1])
-                parts[name] = kind.from_config(repository.config(name, "config.json"))
+                parts[name] = self._from_config(name)
             return getattr(diffusers, family.pipeline)(**parts)
 
     def networks(self, pipeline: Any, components: tuple[str, ...]) -> list[Any]:
@@ -60,6 +83,13 @@ class LoadedModel:
         found = (getattr(pipeline, name, None) for name in components)
         return [part for part in found if isinstance(part, torch.nn.Module)]
 
+    def _from_config(self, component: str) -> Any:
+        import diffusers
+
+        repository = self.source.repository
+        kind = getattr(diffusers, repository.classes[component][1])
+        return kind.from_config(repository.config(component, "config.json"))
+
     def _part_of_pipeline(self, *components: str) -> Any:
         """The model's own pipeline with those of `components` it has, and its scheduler."""
         repository, family = self.source.repository, self.source.family
@@ -68,7 +98,8 @@ class LoadedModel:
         return self._load(family.pipeline, repository, {**dict.fromkeys(left_out), **family.arguments})
 
     def _load(self, pipeline: str, repository: Repository, given: dict[str, Any]) -> Any:
-        with quiet_libraries():
+        libraries = {library for library, _ in repository.classes.values()}
+        with quiet_libraries(), former_pipelines(libraries):
             import diffusers
 
             loaded = getattr(diffusers, pipeline).from_pretrained(

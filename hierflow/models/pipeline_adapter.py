@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from hierflow.hashing import digest
+from hierflow.models.acceleration import Acceleration
 from hierflow.models.adapter import Conditioning, Tensors
 from hierflow.models.batches import padded_batches
+from hierflow.models.cache import remember, remembered
 from hierflow.models.pipeline_family import PipelineFamily
 from hierflow.models.prompt_length import too_long
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.runtime import FIXED_BATCH
+from hierflow.models.safety import SafetyCheck
 from hierflow.models.sampler import Sampler
 from hierflow.models.schedulers import make_sampler, make_scheduler, sampler_identity
 from hierflow.models.tap import TappedPipeline
@@ -35,6 +39,7 @@ class PipelineAdapter(PipelineFamily):
 
     prior_evaluations_per_prompt: int = 0
     scorer_version: str = ""
+    """Identity of the model's own quality score; empty for families without one."""
     _decode_batch: int = FIXED_BATCH
 
     @cached_property
@@ -44,14 +49,15 @@ class PipelineAdapter(PipelineFamily):
         repository = self.source.prior or self.source.repository
         parts = repository.fingerprint(*repository.present(family.encoders))
         settings = [*self.encoder_settings(), self.runtime.dtype, *([] if negative is None else [negative])]
-        return digest("hierflow encoder 1", parts, settings)
+        loras = [lora.identity for lora in self.source.loras if lora.reaches_text]
+        return digest("hierflow encoder 1", parts, settings, *([loras] if loras else []))
 
     @cached_property
     def decoder_fingerprint(self) -> str:
         """Identity of what turns latents into images."""
         repository = self.source.repository
         parts = repository.fingerprint(*repository.present(self.source.family.decoders))
-        return digest("hierflow decoder 1", parts, self.runtime.dtype)
+        return digest("hierflow decoder 1", parts, self.runtime.dtype, *self.runtime.acceleration.decoder)
 
     @cached_property
     def rows_per_evaluation(self) -> int:
@@ -61,10 +67,10 @@ class PipelineAdapter(PipelineFamily):
     @cached_property
     def identity(self) -> SamplingIdentity:
         """What decides a denoising step, besides conditioning."""
-        repository = self.source.repository
+        self._check_acceleration()
         return SamplingIdentity(
-            denoiser=repository.fingerprint(*repository.present(self.source.family.denoiser)),
-            scheduler=sampler_identity(self.sampler),
+            denoiser=self._denoiser_fingerprint,
+            scheduler=self._sampler_identity(),
             guidance_scale=self.guidance_scale,
             height=self.height,
             width=self.width,
@@ -80,6 +86,23 @@ class PipelineAdapter(PipelineFamily):
         config = self.source.repository.config(self.source.family.scheduler, "scheduler_config.json")
         scheduler = make_scheduler(self.spec.scheduler, config, self.spec.scheduler_options)
         return make_sampler(scheduler, self.spec.steps, self._timesteps_of(scheduler))
+
+    def _sampler_identity(self) -> Mapping[str, Any]:
+        """The sampler's name for itself; remembered, as a run with nothing to do has no other use for diffusers."""
+        spec, source = self.spec, self.source
+        key = digest(
+            version("diffusers"),
+            source.repository.config(source.family.scheduler, "scheduler_config.json"),
+            [spec.scheduler, dict(spec.scheduler_options), spec.steps, self.height, self.width],
+            source.repository.fingerprint(*source.repository.present(source.family.denoiser)),
+            self.decoder_fingerprint,
+        )
+        known = remembered("samplers")
+        if key not in known:
+            known[key] = sampler_identity(self.sampler)
+            remember("samplers", known)
+        found: Mapping[str, Any] = known[key]
+        return found
 
     @property
     def network(self) -> torch.nn.Module:
@@ -102,7 +125,7 @@ class PipelineAdapter(PipelineFamily):
 
     def warnings(self, texts: Sequence[str]) -> list[str]:
         """A sentence if prompts are longer than the text encoder reads."""
-        return too_long(self.source.prior or self.source.repository, self.reader, self.reads, texts)
+        return too_long(self.source.prior or self.source.repository, self.reader, self.reads, texts, self.tokens)
 
     def encode(self, texts: Sequence[str], text_hashes: Sequence[str]) -> Conditioning:
         """The conditioning of each prompt, encoded in padded batches of one size."""
@@ -143,7 +166,7 @@ class PipelineAdapter(PipelineFamily):
                 rows, live = next(padded_batches(len(latents) - done, self._decode_batch))
                 batch = latents[[done + row for row in rows]].to(self.runtime.device, self.runtime.torch_dtype)
                 try:
-                    pixels = self.tapped.decode("np", **self.call, latents=batch, **self.nothing(len(rows)))
+                    pixels = self.pixels(batch)
                 except torch.OutOfMemoryError:
                     if self.runtime.fixed_batch is not None or self._decode_batch == 1:
                         raise
@@ -153,6 +176,27 @@ class PipelineAdapter(PipelineFamily):
                 images.append((pixels[:live] * 255).round().astype(np.uint8))
                 done += live
         return np.concatenate(images)
+
+    def pixels(self, latents: torch.Tensor) -> npt.NDArray[np.float32]:
+        """(B, H, W, 3) images in [0, 1] of a batch of final latents."""
+        decoded: npt.NDArray[np.float32] = self.tapped.decode(
+            "np", **self.call, latents=latents, **self.nothing(len(latents))
+        )
+        return decoded
+
+    @cached_property
+    def scorer_versions(self) -> dict[str, str]:
+        """Identity of every score, by its name."""
+        check = self._safety_check
+        own = {"clip_similarity": self.scorer_version} if self.scorer_version else {}
+        return {**own, **({check.name: check.version} if check else {})}
+
+    def scorer_of(self, name: str) -> Scorer:
+        """What gives images the score `name`, one of :attr:`scorer_versions`."""
+        check = self._safety_check
+        found = check if check and name == check.name else self.scorer()
+        assert found is not None, f"nothing gives the score {name}"
+        return found
 
     def scorer(self) -> Scorer | None:
         """The model's own quality score; None for families without one."""
@@ -168,6 +212,26 @@ class PipelineAdapter(PipelineFamily):
     def tapped(self) -> TappedPipeline:
         """The pipeline that denoises, a step at a time."""
         return TappedPipeline(self.loaded.denoiser, self.sampler.scheduler, self.device)
+
+    @cached_property
+    def _safety_check(self) -> SafetyCheck | None:
+        checker = self.source.safety_checker
+        return SafetyCheck(checker, self.runtime, self.loaded.placement) if checker else None
+
+    @cached_property
+    def _denoiser_fingerprint(self) -> str:
+        repository = self.source.repository
+        weights = repository.fingerprint(*repository.present(self.source.family.denoiser))
+        loras = [lora.identity for lora in self.source.loras]
+        changed = self.runtime.acceleration.denoiser
+        return digest("hierflow denoiser 1", weights, loras, changed) if loras or changed else weights
+
+    def _check_acceleration(self) -> None:
+        """Refuse what would be without effect; the networks are looked at without their weights."""
+        if self.runtime.acceleration != Acceleration():
+            family, loaded = self.source.family, self.loaded
+            outlines = [loaded.network_outline(name) for name in (family.denoiser[0], family.decoders[0])]
+            self.runtime.acceleration.check(family.title, *outlines)
 
     def _timesteps_of(self, scheduler: Any) -> Callable[[], None]:
         import torch

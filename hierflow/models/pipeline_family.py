@@ -90,6 +90,10 @@ class PipelineFamily(ABC):
         """The tokens of a prompt that are read; None for as many as :attr:`reader` says."""
         return None
 
+    def tokens(self, reader: Any, text: str) -> int:
+        """How many tokens of :attr:`reader` the encoder has to read for a text."""
+        return len(reader(text).input_ids)
+
     def encoder_settings(self) -> list[Any]:
         """What besides encoders and precision decides the conditioning, as JSON."""
         return []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from hierflow.errors import InputError
+from hierflow.models.acceleration import Acceleration
 from hierflow.spec import DiffusionSpec
 
 if TYPE_CHECKING:
@@ -29,16 +31,20 @@ class Runtime:
         device: such as "cpu" or "cuda:0".
         dtype: "float32", "float16" or "bfloat16".
         fixed_batch: the batch size of every network call, where equal bits are promised; else None.
+        batch_limit: the largest batch the document allows; None where it leaves that to the machine.
+        acceleration: how the denoiser is made faster or smaller.
     """
 
     device: str
     dtype: str
     fixed_batch: int | None
+    batch_limit: int | None = None
+    acceleration: Acceleration = field(default_factory=Acceleration)
 
     @property
     def largest_batch(self) -> int:
         """The largest batch the network should see."""
-        return self.fixed_batch or LARGEST_BATCH["cpu" if self.device == "cpu" else "cuda"]
+        return self.fixed_batch or self.batch_limit or LARGEST_BATCH["cpu" if self.device == "cpu" else "cuda"]
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -71,7 +77,14 @@ def resolve_runtime(spec: DiffusionSpec, half: str = "float16") -> Runtime:
     on_cpu = torch.device(device).type == "cpu"
     dtype = spec.dtype if spec.dtype != "auto" else ("float32" if on_cpu else half)
     promised = spec.deterministic if spec.deterministic is not None else (on_cpu and dtype == "float32")
-    return Runtime(device, dtype, FIXED_BATCH if promised else None)
+    asked = None if spec.batch_size == "auto" else spec.batch_size
+    return Runtime(
+        device,
+        dtype,
+        fixed_batch=(asked or FIXED_BATCH) if promised else None,
+        batch_limit=None if promised else asked,
+        acceleration=Acceleration.asked_for(spec),
+    )
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -80,9 +93,7 @@ def machine(device: str) -> dict[str, Any]:
     Args:
         device: what the networks run on, such as "cpu" or "cuda:1"; "gpu" is its name, None for a CPU.
     """
-    import diffusers
     import torch
-    import transformers
 
     return {
         "cpu": _cpu_name(),
@@ -90,8 +101,8 @@ def machine(device: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
-        "transformers": transformers.__version__,
+        "diffusers": version("diffusers"),
+        "transformers": version("transformers"),
     }
 
 

@@ -25,7 +25,9 @@ _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
     "flow_euler": ("FlowMatchEulerDiscreteScheduler", {}),
 }
-_STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "lcm", "dpmpp_2m_sde"})
+_OWN_ONLY = {"unclip": "UnCLIPScheduler"}
+"""Samplers that a model may come with, but that no document can name: they suit nothing else."""
+_STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "lcm", "dpmpp_2m_sde", "unclip"})
 _FLOW = frozenset({"flow_euler"})
 _LEARNED_VARIANCE = "variance_type"
 
@@ -121,7 +123,8 @@ def draws_noise(identity: Mapping[str, Any]) -> bool:
 def _name(class_name: str, config: Mapping[str, Any]) -> str:
     if class_name == "DPMSolverMultistepScheduler":
         return "dpmpp_2m_sde" if str(config.get("algorithm_type")).startswith("sde") else "dpmpp_2m"
-    return next(name for name, (known, _) in _CLASSES.items() if known == class_name)
+    known = {own: name for name, own in _OWN_ONLY.items()} | {kind: name for name, (kind, _) in _CLASSES.items()}
+    return known[class_name]
 
 
 def _branching(own: str) -> str:
@@ -130,7 +133,7 @@ def _branching(own: str) -> str:
     Raises:
         InputError: it is not; those that draw their noise from a Brownian tree cannot be taken up midway.
     """
-    if own not in {class_name for class_name, _ in _CLASSES.values()}:
+    if own not in {class_name for class_name, _ in _CLASSES.values()} | set(_OWN_ONLY.values()):
         raise InputError(
             f"is the model's own scheduler, which hierflow cannot branch ({', '.join(sorted(_CLASSES))} it can)",
             field="diffusion.scheduler",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hierflow.errors import InputError
 from hierflow.models.families import FAMILIES, Family
+from hierflow.models.hub import from_hub, is_hub_id
+from hierflow.models.lora import Lora, locate_loras
 from hierflow.models.repository import Repository
+from hierflow.models.safety import locate_safety_check
 from hierflow.spec import DiffusionSpec
 
 MINI = Path(__file__).parent / "mini" / "weights"
-_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,16 @@ class ModelSource:
         family: of :data:`~hierflow.models.families.FAMILIES`.
         repository: the pipeline that denoises and decodes, encoders included but for families with a prior.
         prior: the pipeline that encodes, for families that keep it in a repository of its own.
+        loras: what is added to its weights.
+        safety_checker: what flags its images; None where nothing does.
     """
 
     name: str
     family: Family
     repository: Repository
     prior: Repository | None = None
+    loras: tuple[Lora, ...] = ()
+    safety_checker: Repository | None = None
 
     @property
     def is_mini(self) -> bool:
@@ -37,7 +44,7 @@ class ModelSource:
 
 
 def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
-    """Find the model a document names, downloading hub files that are not cached yet.
+    """Find the model a document names and what goes with it, downloading hub files that are not cached yet.
 
     Args:
         spec: the document's `diffusion` section.
@@ -46,6 +53,15 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
     Raises:
         InputError: there is no such model, it is not in diffusers format, or its family is not known.
     """
+    source = _model(spec, base)
+    return replace(
+        source,
+        loras=locate_loras(spec, base, source.family),
+        safety_checker=locate_safety_check(spec.safety_check, base) if spec.safety_check else None,
+    )
+
+
+def _model(spec: DiffusionSpec, base: Path) -> ModelSource:
     if spec.model == "mini":
         kandinsky = FAMILIES["KandinskyV22Pipeline"]
         return ModelSource("mini", kandinsky, Repository(MINI / "decoder"), Repository(MINI / "prior"))
@@ -56,7 +72,7 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
         family = _family(repository, spec.model)
         prior = _local_prior(spec, base, folder) if family.prior else None
         return _complete(ModelSource(spec.model, family, repository, prior), spec)
-    if not _is_hub_id(spec.model):
+    if not is_hub_id(spec.model):
         raise InputError(
             "is neither `mini`, nor a folder, nor a hub id",
             field="diffusion.model",
@@ -105,7 +121,7 @@ def _local_prior(spec: DiffusionSpec, base: Path, folder: Path) -> Repository:
     prior = (base / spec.prior).resolve() if spec.prior else folder / "prior"
     if (prior / "model_index.json").is_file():
         return Repository(prior)
-    if spec.prior and _is_hub_id(spec.prior):
+    if spec.prior and is_hub_id(spec.prior):
         return _hub_prior(spec.prior, spec)
     raise InputError(
         "holds no prior (a `model_index.json`)",
@@ -134,26 +150,12 @@ def _family(repository: Repository, name: str) -> Family:
     return FAMILIES[pipeline]
 
 
-def _is_hub_id(name: str) -> bool:
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
 def _hub_prior(name: str, spec: DiffusionSpec) -> Repository:
     return _from_hub(name, spec.prior_revision, "diffusion.prior", ("*",))
 
 
 def _from_hub(name: str, revision: str | None, field: str, components: tuple[str, ...]) -> Repository:
     """A hub repository, of which the index and the files of `components` are on this machine."""
-    from huggingface_hub import snapshot_download
-
     wanted = ["model_index.json", *(f"{component}/{file}" for component in components for file in _FILES)]
-    try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except Exception as error:  # the hub client raises some twenty kinds; all mean "not to be had"
-        raise InputError(
-            f"could not be had from the hub ({type(error).__name__}: {str(error).splitlines()[0]})",
-            field=field,
-            value=name,
-            remedy="check the id and the network, or give a local folder",
-        ) from error
+    folder = from_hub(name, revision, field, wanted)
     return Repository(folder, commit=folder.name)

@@ -18,11 +18,11 @@ def check_model(stage: Stage, compiled: CompiledPlan) -> None:
         RunError: fingerprints or settings differ; nothing has been computed.
     """
     plan, adapter = compiled.document, stage.adapter
-    planned_and_here = {
+    planned_and_here: dict[str, tuple[object, object]] = {
         "sampling": (plan.sampling.root(0), adapter.identity.root(0)),
         "text encoder and prior": (plan.encoder, adapter.encoder_fingerprint),
         "decoder": (plan.decoder, adapter.decoder_fingerprint),
-        "scorer": (plan.scorers.get("clip_similarity", ""), adapter.scorer_version),
+        "scorer": (dict(plan.scorers), dict(adapter.scorer_versions)),
     }
     differing = [name for name, (planned, here) in planned_and_here.items() if planned != here]
     if differing:

@@ -65,7 +65,9 @@ class Stage:
         where = self._machine["gpu"] or [self._machine["cpu"], self._machine["threads"]]
         rows = [self.adapter.rows_per_evaluation, runtime.largest_batch, runtime.fixed_batch is not None]
         size = [sampling.height, sampling.width]
-        return digest("hierflow pace 1", sampling.denoiser, size, sampling.dtype, rows, where)[:16]
+        offload = runtime.acceleration.offload
+        further = [] if offload == "parts" else [offload]
+        return digest("hierflow pace 1", sampling.denoiser, size, sampling.dtype, rows, where, *further)[:16]
 
     def open_entry(self, stage: str, **fields: Any) -> OpenEntry:
         """A ledger entry of this run; `fields` are further fields of :class:`Entry`."""

@@ -15,7 +15,7 @@ from hierflow.hashing import bytes_digest
 from hierflow.images import LIGHT, Thumbnails, decode_png, encode_png, image_name
 from hierflow.models.adapter import at_size
 from hierflow.models.schedulers import scheduler_name
-from hierflow.plan.lanes import Lane, steps_of
+from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
@@ -81,7 +81,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
             images=tuple(sorted(scored, key=lambda image: (image.prompt_id, image.image_index))),
             decoder=compiled.document.decoder,
             scorers=dict(compiled.document.scorers),
-            planned=_planned(compiled, key),
+            planned=compiled.evaluations_of(key),
             executed=denoised.executed,
         )
         stage.store.records.save(record)
@@ -279,20 +279,17 @@ def _scored(
 ) -> list[ImageRecord]:
     """The records with every score of the plan's scorers."""
     text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
-    unscored = [
-        i for i, r in enumerate(records) if not r.error and r.scores.keys() < compiled.document.scorers.keys()
-    ]
     scored = list(records)
-    for start in range(0, len(unscored), CHUNK):
-        chunk = unscored[start : start + CHUNK]
-        pixels = [decode_png(stage.store.files.read(records[i].path)) for i in chunk]
-        scorer = stage.adapter.scorer()
-        assert scorer is not None, "the plan names its score"
-        values = scorer.score(pixels, [text_of[records[i].text] for i in chunk])
-        for i, value in zip(chunk, values, strict=True):
-            scored[i] = replace(records[i], scores={**records[i].scores, scorer.name: value})
+    for start in range(0, len(records), CHUNK):
+        chunk = [i for i in range(start, min(start + CHUNK, len(records))) if not records[i].error]
+        lacking = {name: [i for i in chunk if name not in records[i].scores] for name in compiled.document.scorers}
+        read = {i for rows in lacking.values() for i in rows}
+        pixels = {i: decode_png(stage.store.files.read(records[i].path)) for i in read}
+        for name, rows in lacking.items():
+            if not rows:
+                continue
+            scorer = stage.adapter.scorer_of(name)
+            values = scorer.score([pixels[i] for i in rows], [text_of[records[i].text] for i in rows])
+            for i, value in zip(rows, values, strict=True):
+                scored[i] = replace(scored[i], scores={**scored[i].scores, name: value})
     return scored
-
-
-def _planned(compiled: CompiledPlan, key: str) -> int:
-    return sum(steps_of(compiled.plan, compiled.segments_of(key, lane)) for lane in compiled.lanes)

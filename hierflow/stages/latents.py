@@ -19,6 +19,7 @@ from hierflow.models.power import Hold
 from hierflow.plan.lanes import Lane
 from hierflow.plan.partitions import TRUNK
 from hierflow.stages.agreement import check_model
+from hierflow.stages.batch_size import batches_of
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.embeddings import stored_conditioning, stored_negative
 from hierflow.store.ledger import Entry, OpenEntry
@@ -168,6 +169,7 @@ def _execute(
             representative=_representatives(compiled),
             keep=keep,
             on_level=on_level,
+            batches=batches_of(stage),
         )
         booking.prediction = frontier.prediction
         hook = frontier.prediction.meter.attach(network)
@@ -223,6 +225,7 @@ def _counts(prediction: BatchedPrediction) -> dict[str, int]:
         "network_rows": prediction.meter.rows,
         "network_calls": prediction.meter.calls,
         "padding_rows": prediction.padding_rows,
+        "largest_batch": prediction.batches.largest,
     }
 
 

@@ -81,7 +81,7 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
         images_per_prompt=stage.spec.diffusion.images_per_prompt,
         encoder=adapter.encoder_fingerprint,
         decoder=adapter.decoder_fingerprint,
-        scorers={"clip_similarity": adapter.scorer_version} if adapter.scorer_version else {},
+        scorers=dict(adapter.scorer_versions),
         sampling=adapter.identity,
         negative_prompt=stage.spec.diffusion.negative_prompt or "",
         variants=(),

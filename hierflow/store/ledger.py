@@ -54,6 +54,8 @@ class Entry:
         kwh: what the accelerator's card has used in that time; None where it does not say.
         energy_note: why it does not say.
         standard, planned: evaluations of the plan without and with sharing; 0 before there is one.
+        largest_batch: the most nodes that a call of the network took at the end, lowered where memory had run out; 0
+            where nothing was denoised.
         pace: names what an evaluation's time depends on; paces are compared within one name only.
     """
 
@@ -84,6 +86,7 @@ class Entry:
     standard: int = 0
     planned: int = 0
     pace: str = ""
+    largest_batch: int = 0
 
 
 class Ledger:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hierflow.hashing import digest
 from hierflow.plan.identity import SamplingIdentity, StateIds, conditioning_id
-from hierflow.plan.lanes import Lane, Variant
+from hierflow.plan.lanes import Lane, Variant, steps_of
 from hierflow.plan.partitions import owners
 from hierflow.plan.segments import Plan, compile_plan
 from hierflow.prompts import PromptSet
@@ -233,6 +233,10 @@ class CompiledPlan:
         among = np.arange(len(self.plan.nodes)) if lane is None else lane.segments
         segments: npt.NDArray[np.int64] = among[self.segment_owner[among] == index]
         return segments
+
+    def evaluations_of(self, key: str | None) -> int:
+        """The denoiser steps of a partition, or of the trunk if `key` is None, all lanes together."""
+        return sum(steps_of(self.plan, self.segments_of(key, lane)) for lane in self.lanes)
 
     @cached_property
     def _texts_by_partition(self) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,19 @@ def test_the_releases_loop_makes_the_latents_of_the_hierarchical_run(name: str, 
         torch.testing.assert_close(latents, stored[0]["latents"], rtol=1e-3, atol=1e-3)
     assert row.evaluations == bench.compiled.plan.evaluations < 12 * bench.model.steps
     assert bench.flops() > 0
+
+
+def test_batches_that_do_not_fit_are_found_out_before_anything_is_measured(tmp_path: Path) -> None:
+    bench = Bench(MODELS["sdxl"](toy=True), sample_prompts(12), tmp_path, "cpu")
+
+    def full(module: Any, args: Any, kwargs: Any) -> None:
+        if len(args[0]) > 6:
+            raise torch.OutOfMemoryError("simulated")
+
+    bench.adapter.network.register_forward_pre_hook(full, with_kwargs=True)
+    assert bench.fit() == 2
+    assert bench.network_seconds() > 0
+    assert bench.hierarchical().padding == 0
 
 
 def test_the_table_has_a_line_a_run(capsys: pytest.CaptureFixture[str]) -> None:

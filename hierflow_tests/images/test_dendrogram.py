@@ -95,9 +95,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def written(compiled: CompiledPlan, texts: list[str]) -> list[str]:
-    return [
-        text.get_text() for axes in _figure(compiled, live_tree(compiled, texts)).axes for text in axes.texts
-    ]
+    return [text.get_text() for axes in _figure(compiled, live_tree(compiled, texts)).axes for text in axes.texts]
 
 
 @pytest.mark.parametrize("tree", [grown(2), grown(3), grown(120), balanced(11), balanced(14), chained(2500)])

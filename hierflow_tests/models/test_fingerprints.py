@@ -12,7 +12,8 @@ import pytest
 
 from hierflow.errors import InputError
 from hierflow.models import fingerprint
-from hierflow.models.fingerprint import cache_folder, folder_fingerprint
+from hierflow.models.cache import cache_folder
+from hierflow.models.fingerprint import folder_fingerprint
 from hierflow.models.repository import Repository
 
 

@@ -28,7 +28,12 @@ def mismatch(prompts: Sequence[list[float]], path: Path, E: np.ndarray, steps: i
 
 
 def place(
-    prompts: Sequence[list[float]], paths: Sequence[Path], E: np.ndarray, tau: float, budget: float, height: float = 0.0
+    prompts: Sequence[list[float]],
+    paths: Sequence[Path],
+    E: np.ndarray,
+    tau: float,
+    budget: float,
+    height: float = 0.0,
 ) -> Place:
     """The longest stretch of a path that `prompts` may share together; of equally long ones that of the smallest node.
 

@@ -63,7 +63,7 @@ class Planner:
         stage.__dict__["adapter"] = SimpleNamespace(
             encoder_fingerprint=self.encoder,
             decoder_fingerprint="dec",
-            scorer_version="1",
+            scorer_versions={"clip_similarity": "1"},
             identity=self.sampling,
             tree_embeddings=lambda conditioning: conditioning["vector"],
         )

@@ -131,7 +131,7 @@ def test_a_run_that_is_killed_after_it_goes_on_from_its_checkpoints(
 
     monkeypatch.setattr(Kandinsky22, "predict", die)
     with pytest.raises(KeyboardInterrupt):
-        denoise_partition(stage, compiled, key, [leaf])
+        denoise_partition(stage, compiled, key, {compiled.lanes[0]: [leaf]})
     monkeypatch.undo()
     resumed = carry_out(spec)
     assert_equal(resumed.pixels(), undisturbed.pixels())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.errors import InputError
-from hierflow.hashing import digest, seed_from, text_hash
+from hierflow.hashing import digest, text_hash
 from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.models.families.unclip_prior import check_prior_steps, prior_generator
 from hierflow.models.loaded import LoadedModel
 from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.repository import Repository
@@ -40,13 +40,7 @@ class Kandinsky22(PipelineAdapter):
     def __init__(
         self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime, loaded: LoadedModel | None = None
     ) -> None:
-        if spec.prior_steps < 2:  # the prior's scheduler divides by the number of steps less one
-            raise InputError(
-                "is too few steps for this prior",
-                field="diffusion.prior_steps",
-                value=spec.prior_steps,
-                remedy="take at least 2",
-            )
+        check_prior_steps(spec)
         super().__init__(source, spec, runtime, loaded)
         self.prior_evaluations_per_prompt = spec.prior_steps
 
@@ -76,7 +70,7 @@ class Kandinsky22(PipelineAdapter):
             negative_prompt=None if negative is None else [negative] * len(texts),
             num_inference_steps=self.spec.prior_steps,
             guidance_scale=self.spec.prior_guidance_scale,
-            generator=[self._prior_generator(key) for key in keys],
+            generator=[prior_generator(self.spec, key) for key in keys],
         )
         return {"image_embeds": output.image_embeds, "negative_image_embeds": output.negative_image_embeds}
 
@@ -128,8 +122,3 @@ class Kandinsky22(PipelineAdapter):
     def _factor(self) -> int:
         """How many pixels a latent stands for, along a side."""
         return int(2 ** (len(self.config("movq")["block_out_channels"]) - 1))
-
-    def _prior_generator(self, key: str) -> torch.Generator:
-        import torch
-
-        return torch.Generator().manual_seed(seed_from("hierflow prior noise 1", self.spec.prior_seed, key))

@@ -46,8 +46,8 @@ class LatentDiffusion(PipelineAdapter):
 class StableDiffusion(LatentDiffusion):
     """`StableDiffusionPipeline`.
 
-    The tree clusters by what CLIP itself compares: the last hidden state at the end of the text. A safety checker is
-    part of decoding if the model comes with one, and then blackens what it takes offence at.
+    The tree clusters by what CLIP itself compares: the last hidden state at the end of the text. A safety checker
+    that the model comes with is left out, as it would blacken images without a word.
     """
 
     names = ("prompt_embeds", "negative_prompt_embeds")

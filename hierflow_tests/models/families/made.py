@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hierflow.denoise.noise import INITIAL, generator
+from hierflow.models.families.unclip_prior import prior_generator
 from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.registry import open_model
 from hierflow.spec import DiffusionSpec, ImageSetSpec
-from hierflow_tests.models.families.cases import BATCH, Case
+from hierflow_tests.models.families.cases import Case
+from hierflow_tests.models.families.literals import BATCH, STEPS
 from hierflow_tests.oracles.algorithm1 import Members, algorithm1
 from hierflow_tests.oracles.cut import frontier
 from hierflow_tests.stages.runs import Run, spec_of
 from hierflow_tests.tiny_models import SIZE
 
-STEPS = 4
 PROMPTS = ["a red mug", "a blue mug", "two green cats", "xyz 99"]
 SPLITTING = 2.0
 """A tau at which the prompts share their first step and part before the last."""
@@ -40,7 +42,7 @@ class Made:
 
     def adapter(self, **settings: Any) -> PipelineAdapter:
         """hierflow's adapter of it."""
-        given = {"steps": STEPS, "height": SIZE, "width": SIZE, **settings}
+        given = {"steps": STEPS, "prior_steps": 2, "height": SIZE, "width": SIZE, **settings}
         adapter = open_model(DiffusionSpec(model=str(self.folder), **given), Path())
         assert isinstance(adapter, PipelineAdapter)
         return adapter
@@ -49,30 +51,66 @@ class Made:
         self, text: str, text_hash: str, output_type: str, scheduler: Any = None, negative: str | None = None
     ) -> Any:
         """What its own pipeline makes of a text: hierflow's x_T, and its noise key at every evaluation."""
+        if self.case.own:
+            return self._with_its_prior(text, text_hash, output_type, negative)
         generators = [generator(0, 0, text_hash, 1) for _ in range(BATCH)]
 
+        told: list[torch.Tensor] = []
+
         def reseed(_: Any, index: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            told.append(tensors["latents"])
             for row in generators:
                 row.set_state(generator(0, 0, text_hash, index + 2).get_state())
             return tensors
 
         noise = self.case.noise(generator(0, 0, text_hash, INITIAL))
-        negatives = {} if negative is None else {"negative_prompt": [negative] * BATCH}
-        with self._pipeline(scheduler) as pipeline:
-            return pipeline(
-                prompt=[text] * BATCH,
-                **negatives,
+        with self._pipeline(scheduler) as pipeline, torch.no_grad():
+            made = pipeline(
+                **self.case.asked(pipeline, text, negative, self.case.guidance),
                 latents=noise.repeat(BATCH, *[1] * (noise.ndim - 1)),
                 height=SIZE,
                 width=SIZE,
                 num_inference_steps=STEPS,
-                guidance_scale=self.case.guidance,
                 generator=generators,
                 callback_on_step_end=reseed,
                 output_type=output_type,
                 return_dict=False,
                 **self.case.call,
             )[0][0]
+        if output_type == "latent" and self.case.tells_patches:
+            return told[-1][0].T.reshape(self.case.latents[1:])
+        return made
+
+    def _with_its_prior(self, text: str, text_hash: str, output_type: str, negative: str | None) -> Any:
+        """The same for pipelines that sample their prior within the call, and tell of no step."""
+        case, noise = self.case, self.case.noise(generator(0, 0, text_hash, INITIAL))
+        assert case.own
+        generators = [prior_generator(DiffusionSpec(), text_hash) for _ in range(BATCH)]
+        stepped: list[torch.Tensor] = []
+
+        def reseeded(to: torch.Generator) -> None:
+            for row in generators:
+                row.set_state(to.get_state())
+
+        with self._pipeline() as pipeline:
+            scheduler = getattr(pipeline, case.scheduler)
+            plain_step = scheduler.step
+
+            @wraps(plain_step)  # pipelines look at its parameters
+            def step(*args: Any, **kwargs: Any) -> Any:
+                reseeded(generator(0, 0, text_hash, len(stepped) + 1))
+                result = plain_step(*args, **kwargs)
+                stepped.append(result[0])
+                if case.after and len(stepped) == STEPS:
+                    reseeded(case.after())
+                return result
+
+            scheduler.step = step
+            latents = noise.repeat(BATCH, 1, 1, 1)
+            negatives = {} if negative is None else {"negative_prompt": [negative] * BATCH}
+            images = case.own(pipeline, latents, text, generators, negatives)
+        assert len(stepped) == STEPS
+        return stepped[-1][0] if output_type == "latent" else images[0]
 
     @torch.no_grad()
     def transcribed(self, run: Run, scheduler: Any = None, evaluations: list[int] | None = None) -> torch.Tensor:
@@ -85,7 +123,8 @@ class Made:
         """
         case, texts, tree = self.case, run.compiled.planted.texts, run.compiled.planted.tree
         with self._pipeline(scheduler) as pipeline:
-            sampler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+            own = getattr(pipeline, case.scheduler)
+            sampler = type(own).from_config(own.config)
             case.set_timesteps(sampler, STEPS)
 
             def noise(members: Members, k: int) -> torch.Generator:
@@ -108,11 +147,12 @@ class Made:
             return algorithm1(run.conditioning(), by_evaluation, initial, predict, sampler, noise)
 
     @contextmanager
-    def _pipeline(self, scheduler: Any) -> Iterator[Any]:
+    def _pipeline(self, scheduler: Any = None) -> Iterator[Any]:
         pipeline = self.case.own_pipeline(self.folder)
-        own = pipeline.scheduler
-        pipeline.scheduler = scheduler or type(own).from_config(own.config)
+        name = self.case.scheduler
+        own = getattr(pipeline, name)
+        setattr(pipeline, name, scheduler or type(own).from_config(own.config))
         try:
             yield pipeline
         finally:
-            pipeline.scheduler = own
+            setattr(pipeline, name, own)

@@ -62,17 +62,16 @@ def test_sd15_counts_one_row_where_guidance_was_distilled_into_the_unet(tmp_path
     assert opened(folder, guidance_scale=7.5, seed=1).rows_per_evaluation == 1
 
 
-def test_sd15_decodes_with_the_safety_checker_that_it_comes_with(tmp_path: Path) -> None:
+def test_sd15_blackens_no_image_whatever_safety_checker_it_comes_with(tmp_path: Path) -> None:
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     images, prints = [], set()
-    for name, offended in (("none", None), ("mild", False), ("strict", True)):
+    for name, offended in (("none", None), ("strict", True)):
         adapter = opened(save_tiny_stable_diffusion(tmp_path / name, offended=offended), height=16, width=16)
         images.append(adapter.decode(latents))
         prints.add(adapter.decoder_fingerprint)
     assert np.array_equal(images[0], images[1])
     assert images[0].any()
-    assert not images[2].any()
-    assert len(prints) == 3
+    assert len(prints) == 1
 
 
 def test_sdxl_encodes_an_empty_negative_prompt_as_its_index_says(tmp_path: Path) -> None:

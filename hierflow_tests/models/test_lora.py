@@ -1,0 +1,206 @@
+"""LoRAs are added to the weights, and to the identity of what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hierflow.document import validated
+from hierflow.errors import InputError
+from hierflow.models import lora as lora_module
+from hierflow.models.pipeline_adapter import PipelineAdapter
+from hierflow.models.registry import open_model
+from hierflow.spec import DiffusionSpec
+from hierflow_tests.stages.runs import assert_equal, carry_out, spec_of
+from hierflow_tests.tiny_models import (
+    SIZE,
+    save_tiny_flux,
+    save_tiny_kandinsky,
+    save_tiny_stable_diffusion,
+    save_tiny_stable_diffusion_3,
+    save_tiny_stable_diffusion_xl,
+)
+from hierflow_tests.tiny_models.lora import save_tiny_lora
+
+Save = Callable[[Path], Path]
+SAVES: dict[str, tuple[Save, str]] = {
+    "sd15": (save_tiny_stable_diffusion, "unet"),
+    "sdxl": (save_tiny_stable_diffusion_xl, "unet"),
+    "sd3": (save_tiny_stable_diffusion_3, "transformer"),
+    "flux": (save_tiny_flux, "transformer"),
+}
+
+
+def opened(folder: Path, *loras: Any, **settings: Any) -> PipelineAdapter:
+    given = [{"model": name} if isinstance(name, str) else name for name in loras]
+    spec = DiffusionSpec(model=folder.name, steps=4, height=SIZE, width=SIZE, loras=given, **settings)
+    adapter = open_model(spec, folder.parent)
+    assert isinstance(adapter, PipelineAdapter)
+    return adapter
+
+
+def weights_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: weight.clone() for name, weight in network.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def sd15(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Stable Diffusion, with LoRAs of its UNet (a, b) and of its text encoder (t) beside it."""
+    folder = save_tiny_stable_diffusion(tmp_path_factory.mktemp("loras") / "sd15")
+    plain = opened(folder)
+    for seed, name in enumerate("ab"):
+        save_tiny_lora(folder.parent / f"{name}.safetensors", {"unet": plain.network}, seed=seed)
+    text = {"text_encoder": plain.loaded.encoder.text_encoder}
+    save_tiny_lora(folder.parent / "t.safetensors", text, seed=2)
+    return folder
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_what_it_holds_is_added_to_denoiser_and_text_encoder_by_weight(name: str, tmp_path: Path) -> None:
+    save, component = SAVES[name]
+    folder = save(tmp_path / name)
+    plain = opened(folder)
+    network, text = plain.network, plain.loaded.encoder.text_encoder
+    before = {component: weights_of(network), "text_encoder": weights_of(text)}
+    added = save_tiny_lora(tmp_path / "a.safetensors", {component: network, "text_encoder": text})
+    changed = opened(folder, {"model": "a.safetensors", "weight": 0.5})
+    after = {component: weights_of(changed.network), "text_encoder": weights_of(changed.loaded.encoder.text_encoder)}
+    for part, weights in before.items():
+        assert after[part].keys() == weights.keys()
+        assert added[part]
+        for key, weight in weights.items():
+            torch.testing.assert_close(after[part][key], weight + 0.5 * added[part].get(key, torch.tensor(0.0)))
+
+
+def test_several_add_up(sd15: Path) -> None:
+    plain = weights_of(opened(sd15).network)
+    alone = [weights_of(opened(sd15, f"{name}.safetensors").network) for name in "ab"]
+    both = weights_of(opened(sd15, "a.safetensors", {"model": "b.safetensors", "weight": -2}).network)
+    changed = [key for key in plain if not torch.equal(alone[0][key], plain[key])]
+    assert changed
+    for key, weight in plain.items():
+        expected = weight + (alone[0][key] - weight) - 2 * (alone[1][key] - weight)
+        torch.testing.assert_close(both[key], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_changes_the_identity_of_what_it_reaches(sd15: Path) -> None:
+    def facts(*loras: Any) -> tuple[str, str, str]:
+        adapter = opened(sd15, *loras)
+        return adapter.identity.denoiser, adapter.encoder_fingerprint, adapter.decoder_fingerprint
+
+    plain, a, t = facts(), facts("a.safetensors"), facts("t.safetensors")
+    others = [
+        facts("b.safetensors"),
+        facts({"model": "a.safetensors", "weight": 0.5}),
+        facts("a.safetensors", "b.safetensors"),
+    ]
+    assert len({plain[0], a[0], t[0], *(other[0] for other in others)}) == 6
+    assert {a[1], *(other[1] for other in others)} == {plain[1]}
+    assert t[1] != plain[1]
+    assert {a[2], t[2]} == {plain[2]}
+    assert facts("a.safetensors") == a
+
+
+def test_a_file_is_what_it_holds_and_not_what_it_is_called(sd15: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "folder" / "renamed.safetensors"
+    copy.parent.mkdir()
+    copy.write_bytes((sd15.parent / "a.safetensors").read_bytes())
+    denoisers = [opened(sd15, str(path)).identity.denoiser for path in (copy, copy.parent, "a.safetensors")]
+    assert len(set(denoisers)) == 1
+
+
+def test_images_follow_it_and_no_bit_depends_on_their_order(sd15: Path) -> None:
+    prompts, loras = ["a red mug", "a blue mug", "xyz 99"], [{"model": str(sd15.parent / "a.safetensors")}]
+    settings = {"steps": 3, "height": SIZE, "width": SIZE}
+    with_lora = [
+        carry_out(spec_of(sd15, prompts=given, loras=loras, **settings)).pixels()
+        for given in (prompts, prompts[::-1])
+    ]
+    assert_equal(*with_lora)
+    plain = carry_out(spec_of(sd15, prompts=prompts, **settings)).pixels()
+    assert all((plain[key] != image).any() for key, image in with_lora[0].items())
+
+
+def test_one_that_was_made_for_another_model_is_refused(sd15: Path, tmp_path: Path) -> None:
+    tensors = load_file(sd15.parent / "a.safetensors")
+    elsewhere = {name.replace("unet.", "transformer."): tensor for name, tensor in tensors.items()}
+    save_file(elsewhere, tmp_path / "elsewhere.safetensors")
+    larger = {name: torch.cat([tensor, tensor]) for name, tensor in tensors.items()}
+    save_file(larger, tmp_path / "larger.safetensors")
+    for name in ("elsewhere", "larger"):
+        with pytest.raises(InputError, match=r"diffusion\.loras: .* does not fit the model \(.*take a LoRA that was"):
+            _ = opened(sd15, str(tmp_path / f"{name}.safetensors")).network
+
+
+def test_families_that_take_none_refuse_by_name(tmp_path: Path) -> None:
+    folder = save_tiny_kandinsky(tmp_path, learned_variance=False)
+    with pytest.raises(InputError, match=r"diffusion\.loras: go with other models, as Kandinsky 2\.2 takes no LoRAs"):
+        opened(folder, "a.safetensors")
+
+
+def test_without_peft_it_says_how_to_install_it(sd15: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_module, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"the package peft, .* pip install 'hierflow\[lora\]'"):
+        opened(sd15, "a.safetensors")
+
+
+def test_what_is_not_there_or_not_safetensors_is_refused(sd15: Path, tmp_path: Path) -> None:
+    (tmp_path / "pickled.bin").write_bytes(b"x")
+    (tmp_path / "torn.safetensors").write_bytes(b"x")
+    for lora, problem in {
+        str(tmp_path / "pickled.bin"): r"loras\.0\.model: .* is neither a safetensors file",
+        str(sd15.parent): r"loras\.0\.model: .* holds 3 safetensors files and not one; name one of a\.safetensors, b",
+        str(sd15): r"loras\.0\.model: .* holds 0 safetensors files",
+        "nowhere": r"loras\.0\.model: 'nowhere' is neither",
+        str(tmp_path / "torn.safetensors"): r"torn\.safetensors: diffusion\.loras: .* cannot be read",
+    }.items():
+        with pytest.raises(InputError, match=problem):
+            _ = opened(sd15, lora).encoder_fingerprint
+    with pytest.raises(InputError, match=r"loras\.0\.file: 'c\.safetensors' is no file of"):
+        opened(sd15, {"model": str(sd15.parent), "file": "c.safetensors"})
+    assert (
+        opened(sd15, {"model": str(sd15.parent), "file": "a.safetensors"}).source.loras[0].file.name
+        == "a.safetensors"
+    )
+
+
+def test_one_from_the_hub_is_its_commit_file_and_weight(
+    sd15: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision, allow_patterns))
+        folder = tmp_path / (revision or "main-commit")
+        folder.mkdir(exist_ok=True)
+        for file in allow_patterns:
+            (folder / file).write_bytes((sd15.parent / "a.safetensors").read_bytes())
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    given = {"model": "studio/ink", "revision": "v2", "file": "ink.safetensors"}
+    others = [{**given, "revision": "v3"}, {**given, "file": "wash.safetensors"}]
+    denoisers = {opened(sd15, lora).identity.denoiser for lora in ("studio/ink", given, *others)}
+    assert len(denoisers) == 4
+    assert ("studio/ink", "v2", ["ink.safetensors"]) in asked
+    assert ("studio/ink", None, ["pytorch_lora_weights.safetensors"]) in asked
+
+
+@pytest.mark.parametrize(
+    ("lora", "problem"),
+    [
+        ({}, r"loras\.0\.model: is missing"),
+        ({"model": "a", "weight": "much"}, r"loras\.0\.weight: 'much' is not a number; how much of it is added"),
+        ({"model": "a", "weight": float("nan")}, r"loras\.0\.weight: nan is not a finite number"),
+        ({"model": "a", "wait": 1}, r"loras\.0\.wait: is not a field; did you mean weight"),
+        ({"model": "a", "file": "a.bin"}, r"loras\.0\.file: 'a\.bin' is not the name of a safetensors file"),
+    ],
+)
+def test_faults_name_the_place_in_the_list(lora: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        validated(DiffusionSpec, {"loras": [lora]}, "")
