@@ -35,7 +35,7 @@ def place(
     budget: float,
     height: float = 0.0,
 ) -> Place:
-    """The longest stretch of a path that `prompts` may share together; of equally long ones that of the smallest node.
+    """The longest stretch of a path that `prompts` may share; of equally long ones that of the smallest node.
 
     Args:
         prompts: the new cluster, by their embeddings.
