@@ -58,7 +58,7 @@ attributes:
     tau: 0.6
     linkage: ward
     tree: pinned
-    graft_tolerance: 0.9
+    graft_tolerance: 1.3
     max_regret: 0.35
     max_drift: 0.1
     checkpoint_every: 5

@@ -217,7 +217,7 @@ class SharingSpec(_Section):
         "`fresh`: every change of the prompts builds the tree anew.",
     )
     graft_tolerance: float = Field(
-        0.9,
+        1.3,
         ge=0,
         description="How far grafted prompts may be from what they share: their mismatch, in units of the founding "
         "prompts' mean.",

@@ -88,14 +88,17 @@ def spec_of(
     max_prompts: int = 256,
     **diffusion: Any,
 ) -> ImageSetSpec:
-    """A document for a short run of the model in the folder `model`; `sharing` without checkpoints by default."""
+    """A document for a short run of the model in the folder `model`.
+
+    By default without checkpoints, and with a tolerance at which new prompts leave a tree at different steps.
+    """
     source = PROMPTS if prompts is None else prompts
     return ImageSetSpec.model_validate(
         {
             "name": "tests",
             "prompts": source if isinstance(source, dict) else {"text": source},
             "diffusion": {"model": str(model), "steps": STEPS, "prior_steps": 2, **diffusion},
-            "sharing": {"tau": 1.0, "checkpoint_every": 0, **(sharing or {})},
+            "sharing": {"tau": 1.0, "checkpoint_every": 0, "graft_tolerance": 0.9, **(sharing or {})},
             "partitions": {"max_prompts": max_prompts},
             "storage": {"path": str(storage) if storage else f"memory://{uuid.uuid4().hex}"},
         }
