@@ -58,8 +58,9 @@ def test_two_runs_of_one_set_at_once_corrupt_nothing(
 ) -> None:
     document = write_document(tmp_path, prompts={"text": PROMPTS})
     homes = (tmp_path / "one", tmp_path / "two") if apart else (None, None)
-    for code, _, said in at_once(*((document, home) for home in homes)):
-        assert code == 0, said
+    for code, found, said in at_once(*((document, home) for home in homes)):
+        # Whoever ends first may have left a partition to the other one, and says that the set is not complete yet.
+        assert code == 0 or (not found["complete"] and "is left to run" in said), said
     last = run(document)
     assert (last.code, last.json["complete"], last.json["evaluations"]["executed"]) == (0, True, 0), last.stderr
     assert pixels_of(last.json) == undisturbed
