@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.errors import RunError
 from hierflow.hashing import digest
 from hierflow.models.acceleration import Acceleration
 from hierflow.models.adapter import Conditioning, Tensors
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     import torch
 
     from hierflow.scoring import Scorer
+
+
+_SAMPLERS = "samplers"
 
 
 class PipelineAdapter(PipelineFamily):
@@ -82,27 +86,41 @@ class PipelineAdapter(PipelineFamily):
 
     @cached_property
     def sampler(self) -> Sampler:
-        """The sampler, at the beginning of its schedule."""
-        config = self.source.repository.config(self.source.family.scheduler, "scheduler_config.json")
-        scheduler = make_scheduler(self.spec.scheduler, config, self.spec.scheduler_options)
-        return make_sampler(scheduler, self.spec.steps, self._timesteps_of(scheduler))
+        """The sampler, at the beginning of its schedule.
+
+        Raises:
+            RunError: it is another one than was remembered, so that states were planned under wrong names.
+        """
+        scheduler = make_scheduler(self.spec.scheduler, self._scheduler_config, self.spec.scheduler_options)
+        made = make_sampler(scheduler, self.spec.steps, self._timesteps_of(scheduler))
+        identity, known = sampler_identity(made), remembered(_SAMPLERS)
+        before = known.get(self._sampler_key)
+        if before is None or digest(before) != digest(identity):
+            remember(_SAMPLERS, {**known, self._sampler_key: identity})
+        if before is not None and digest(before) != digest(identity):
+            raise RunError("the sampler is not the one that was remembered for this model; it is now: run again")
+        return made
 
     def _sampler_identity(self) -> Mapping[str, Any]:
         """The sampler's name for itself; remembered, as a run with nothing to do has no other use for diffusers."""
-        spec, source = self.spec, self.source
-        key = digest(
+        found: Mapping[str, Any] | None = remembered(_SAMPLERS).get(self._sampler_key)
+        return sampler_identity(self.sampler) if found is None else found
+
+    @cached_property
+    def _sampler_key(self) -> str:
+        spec = self.spec
+        return digest(
+            "hierflow sampler 1",
             version("diffusers"),
-            source.repository.config(source.family.scheduler, "scheduler_config.json"),
+            self._scheduler_config,
             [spec.scheduler, dict(spec.scheduler_options), spec.steps, self.height, self.width],
-            source.repository.fingerprint(*source.repository.present(source.family.denoiser)),
+            self._denoiser_weights,
             self.decoder_fingerprint,
         )
-        known = remembered("samplers")
-        if key not in known:
-            known[key] = sampler_identity(self.sampler)
-            remember("samplers", known)
-        found: Mapping[str, Any] = known[key]
-        return found
+
+    @property
+    def _scheduler_config(self) -> dict[str, Any]:
+        return self.source.repository.config(self.source.family.scheduler, "scheduler_config.json")
 
     @property
     def network(self) -> torch.nn.Module:
@@ -219,9 +237,13 @@ class PipelineAdapter(PipelineFamily):
         return SafetyCheck(checker, self.runtime, self.loaded.placement) if checker else None
 
     @cached_property
-    def _denoiser_fingerprint(self) -> str:
+    def _denoiser_weights(self) -> str:
         repository = self.source.repository
-        weights = repository.fingerprint(*repository.present(self.source.family.denoiser))
+        return repository.fingerprint(*repository.present(self.source.family.denoiser))
+
+    @cached_property
+    def _denoiser_fingerprint(self) -> str:
+        weights = self._denoiser_weights
         loras = [lora.identity for lora in self.source.loras]
         changed = self.runtime.acceleration.denoiser
         return digest("hierflow denoiser 1", weights, loras, changed) if loras or changed else weights

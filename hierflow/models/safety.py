@@ -17,9 +17,8 @@ from hierflow.models.hub import from_hub, is_hub_id
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
-from hierflow.models.runtime import Runtime
+from hierflow.models.runtime import FIXED_BATCH, Runtime
 
-_BATCH = 8
 _FIELD = "diffusion.safety_check"
 _FILES = ["config.json", "preprocessor_config.json", "*.safetensors"]
 
@@ -59,7 +58,7 @@ class SafetyCheck:
             raise ValueError(f"{len(images)} images for {len(prompts)} prompts")
         flags: list[float] = []
         with quiet_libraries(), self._placement.working(self._checker), torch.no_grad():
-            for rows, live in padded_batches(len(images), _BATCH):
+            for rows, live in padded_batches(len(images), FIXED_BATCH):
                 shown = [Image.fromarray(images[row]) for row in rows]
                 pixels = self._processor(images=shown, return_tensors="pt").pixel_values
                 blackened = np.zeros((len(rows), 1))  # what it does to the images it is given is not wanted

@@ -20,6 +20,9 @@ from hierflow.store.conditioning import Conditioning, ConditioningCache, stacked
 SHARD = 64
 """Prompts encoded between two writes: what a crash can cost."""
 
+OF_NOTHING = text_hash("")
+"""A negative prompt is encoded beside the empty text; it does not depend on the prompt beside it."""
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -65,8 +68,8 @@ def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
 
 def _embed_negative(stage: Stage, negative: str) -> None:
     """Store what a negative prompt that rows set puts in place of the document's."""
-    adapter = stage.adapter.varied(negative_prompt=negative, width=None, height=None)
-    cache, of_nothing = stage.store.conditioning(adapter.encoder_fingerprint), {text_hash(""): ""}
+    adapter = _guided_from(stage, negative)
+    cache, of_nothing = stage.store.conditioning(adapter.encoder_fingerprint), {OF_NOTHING: ""}
     if not cache.read(list(of_nothing)):
         _encode(stage, adapter, cache, of_nothing, list(of_nothing))
 
@@ -77,9 +80,17 @@ def stored_negative(stage: Stage, negative: str) -> Conditioning:
     Raises:
         RunError: it has been lost since.
     """
-    adapter = stage.adapter.varied(negative_prompt=negative, width=None, height=None)
-    rows = stored_conditioning(stage, adapter.encoder_fingerprint, (text_hash(""),))
+    rows = stored_conditioning(stage, negative_encoder(stage, negative), (OF_NOTHING,))
     return _negative_part({name: array[0] for name, array in rows.items()})
+
+
+def negative_encoder(stage: Stage, negative: str) -> str:
+    """The fingerprint under which :data:`OF_NOTHING` is stored for a negative prompt that rows set."""
+    return _guided_from(stage, negative).encoder_fingerprint
+
+
+def _guided_from(stage: Stage, negative: str) -> Adapter:
+    return stage.adapter.varied(negative_prompt=negative, width=None, height=None)
 
 
 def _negative_part(conditioning: Conditioning) -> Conditioning:

@@ -20,13 +20,18 @@ def check_input(stage: Stage) -> PromptSet:
     stage.store.check_owner()
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # finds the model's files, the device, and settles the scheduler with its steps
-    for negative, width, height in {(s.negative_prompt, s.image_width, s.image_height) for s in prompts.settings}:
-        sampling = stage.adapter.varied(negative_prompt=negative, width=width, height=height).identity
-        if negative is not None and sampling.guidance_scale <= 1:
+    _check_settings(stage, prompts)
+    return prompts
+
+
+def _check_settings(stage: Stage, prompts: PromptSet) -> None:
+    for width, height in {(row.image_width, row.image_height) for row in prompts.settings}:
+        _ = stage.adapter.varied(negative_prompt=None, width=width, height=height).identity
+    for negative in {row.negative_prompt for row in prompts.settings} - {None}:
+        if stage.adapter.varied(negative_prompt=negative, width=None, height=None).rows_per_evaluation == 1:
             raise InputError(
                 "has no effect, as this model is not guided away from anything",
                 field="prompts, column negative_prompt",
                 value=negative,
                 remedy="set diffusion.guidance_scale above 1, or drop the column",
             )
-    return prompts

@@ -11,6 +11,7 @@ from hierflow.hashing import text_hash
 from hierflow.images import ImageRow, read_manifest
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
+from hierflow.stages.embeddings import OF_NOTHING, negative_encoder
 from hierflow.stages.image_set import MANIFEST, assembled
 from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord
@@ -92,8 +93,9 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
     """The names of the files of each kind that stay."""
     document, planted = compiled.document, compiled.planted
     records, images = _pictures(stage, compiled, assembled(stage, compiled, prompts).rows)
-    shards = stage.store.conditioning(planted.encoder).shards()
-    texts = set(planted.texts)
+    negatives = {planned.variant.negative_prompt for planned in document.variants} - {None}
+    encoders = {planted.encoder: set(planted.texts)}
+    encoders |= {negative_encoder(stage, str(negative)): {OF_NOTHING} for negative in negatives}
     return {
         "records": records,
         "images": set(images),
@@ -101,7 +103,12 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
         "plans": {document.id},
         "trees": {document.tree},
         "prompt sets": {document.prompts, *_current_prompts(stage)},
-        "conditioning": {path for path, held in shards.items() if texts & set(held)},
+        "conditioning": {
+            path
+            for encoder, texts in encoders.items()
+            for path, held in stage.store.conditioning(encoder).shards().items()
+            if texts & set(held)
+        },
         "states": {
             lane.ids.at(segment, step)
             for lane in compiled.lanes
