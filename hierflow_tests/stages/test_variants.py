@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hierflow.errors import InputError
+from hierflow.errors import InputError, RunError
 from hierflow.images import ImageRow, decode_png
+from hierflow.models.cache import remember, remembered
 from hierflow.stages.advice import advice
 from hierflow.stages.preflight import check_input
-from hierflow_tests.stages.runs import Run, carry_out, spec_of, stage_of
+from hierflow.stages.pruning import find_waste
+from hierflow_tests.stages.runs import Run, carried_out, carry_out, spec_of, stage_of
 from hierflow_tests.tiny_models.stable_diffusion import save_tiny_stable_diffusion
 
 TEXTS = ("a red mug", "a blue mug", "a red chair", "two green cats")
@@ -170,3 +172,26 @@ def test_a_negative_prompt_without_guidance_is_refused(tiny_sd: Path, tmp_path: 
     source = table(tmp_path, ["a,a mug,blur"], "id,prompt,negative_prompt")
     with pytest.raises(InputError, match=r"column negative_prompt: 'blur' has no effect.*guidance_scale above 1"):
         check_input(stage_of(spec_of(tiny_sd, prompts=source, guidance_scale=1.0)))
+
+
+def test_prune_keeps_what_a_rows_negative_prompt_was_encoded_to(tiny_sd: Path, tmp_path: Path) -> None:
+    source = table(tmp_path, ["a,a mug,blur", "b,a hat,"], "id,prompt,negative_prompt")
+    run = carry_out(spec_of(tiny_sd, prompts=source, storage=tmp_path / "out"))
+    run.stage.store.prompts.save(run.prompts)
+    assert find_waste(run.stage).files["conditioning"] == {}
+    assert len(run.stage.store.files.list("conditioning")) == 2
+
+
+def test_a_sampler_that_is_not_the_remembered_one_denoises_nothing(
+    tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIERFLOW_CACHE", str(tmp_path / "cache"))
+    spec = spec_of(tiny_learned, storage=tmp_path / "out")
+    _ = stage_of(spec).adapter.identity
+    known = remembered("samplers")
+    remember("samplers", {key: {**identity, "timesteps": [1.0]} for key, identity in known.items()})
+    stale = stage_of(spec)
+    with pytest.raises(RunError, match="run again"):
+        carried_out(stale)
+    assert stale.store.files.list("states") == []
+    assert carry_out(spec).assembled.complete
