@@ -23,7 +23,7 @@ test: setup
 
 # Needs Chromium or Chrome: on PATH, or in $$CHROMIUM.
 browser: setup
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser -rs
 
 lint: setup
 	$(BIN)/ruff check .

@@ -28,13 +28,13 @@ import torch
 
 from hierflow.models.batches import Batches
 from hierflow.models.families.kandinsky22 import Kandinsky22
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet, PromptSource, load_prompts
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.latents import denoise_partition
 from hierflow.stages.planning import adopt, make_plan
-from hierflow.store.plans import CompiledPlan
 
 PLAIN_BATCHES = (8, 16, 32, 64)
 AXES = {

@@ -34,13 +34,13 @@ from benchmarks.gpu_models import MODELS, BenchModel
 from hierflow.denoise.noise import generator, initial_generator
 from hierflow.models.batches import Batches
 from hierflow.models.pipeline_adapter import PipelineAdapter
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.latents import denoise_partition
 from hierflow.stages.planning import adopt, make_plan
-from hierflow.store.plans import CompiledPlan
 
 PLAIN_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}

@@ -14,6 +14,7 @@ from benchmarks.attaching import attached_by
 from benchmarks.catalogue import draw
 from benchmarks.mini_model.classifier import classify
 from benchmarks.mini_model.grammar import parse_prompt
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.plan.segments import Plan, compile_plan
 from hierflow.prompts import PromptSet, PromptSource
@@ -23,7 +24,6 @@ from hierflow.stages.embeddings import embed
 from hierflow.stages.growing import vectors_of
 from hierflow.stages.latents import denoise_partition
 from hierflow.stages.planning import adopt, fresh_plan, make_plan
-from hierflow.store.plans import CompiledPlan
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG
 from hierflow.assets.run_stage import progress_through
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import OpenProgress
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.todo import todo
-from hierflow.store.plans import CompiledPlan
 
 _SETTINGS = """\
 telemetry:

@@ -8,8 +8,8 @@ from hierflow.assets.events import adopt
 from hierflow.assets.graph import SUBTREE_ASSETS
 from hierflow.assets.served_set import ServedSet
 from hierflow.assets.subtree_assets import partition_versions
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.store import SetStore
-from hierflow.store.plans import CompiledPlan
 
 
 def adopt_stored(

@@ -18,9 +18,10 @@ from hierflow.assets.events import RUNNING, backfill_of
 from hierflow.assets.liveness import active_runs, is_dead, partition_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.assembly import is_assembled, state_of_records
 from hierflow.stages.todo import ATTEMPTS, todo
-from hierflow.store.plans import CompiledPlan, Pointer
+from hierflow.store.plans import Pointer
 
 
 @dataclass(frozen=True)

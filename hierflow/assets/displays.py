@@ -17,6 +17,7 @@ from hierflow.audit.account import BOOKED, Audit, audit_metadata
 from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow, build_manifest, contact_sheet, decode_png
 from hierflow.images.dendrogram import dendrogram
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.comparison import Comparison
@@ -25,7 +26,6 @@ from hierflow.stages.history import HISTORY_PAGE
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.stages.partition_states import SHOWN, PartitionState
 from hierflow.stages.space import Space
-from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord, PartitionRecord
 
 _SHEET_IMAGES = 48

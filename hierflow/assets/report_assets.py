@@ -14,8 +14,8 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
 
 if TYPE_CHECKING:
+    from hierflow.plan.compiled import CompiledPlan
     from hierflow.stages.context import Stage
-    from hierflow.store.plans import CompiledPlan
 
 
 def report_assets(served: ServedSet) -> list[dg.AssetsDefinition]:

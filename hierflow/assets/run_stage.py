@@ -15,9 +15,9 @@ from hierflow.errors import HierflowError
 from hierflow.progress import Lines, OpenProgress, Progress
 
 if TYPE_CHECKING:
+    from hierflow.plan.compiled import CompiledPlan
     from hierflow.prompts import PromptSet
     from hierflow.stages.context import Stage
-    from hierflow.store.plans import CompiledPlan
 
 _terminal: ContextVar[OpenProgress | None] = ContextVar("hierflow_progress", default=None)
 

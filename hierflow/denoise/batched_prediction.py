@@ -19,8 +19,8 @@ class BatchedPrediction:
     every row the same bits whatever its neighbours are.
 
     Args:
-        adapter: the model.
-        batches: how rows are divided; by default as the model's device and the document say.
+        batches: how rows are divided.
+        rows_per_evaluation: network rows that the model shows for each of them, guidance included.
 
     Attributes:
         meter: the hook on the network.
@@ -28,25 +28,24 @@ class BatchedPrediction:
         padding_rows: network rows spent on padding and on attempts that ran out of memory, guidance included.
     """
 
-    def __init__(self, adapter: Adapter, batches: Batches | None = None) -> None:
-        self._adapter = adapter
-        self.batches = batches or Batches(adapter.runtime)
+    def __init__(self, batches: Batches, rows_per_evaluation: int) -> None:
+        self.batches, self._rows_per_evaluation = batches, rows_per_evaluation
         self.padding_rows = 0
         self.meter = Meter()
 
     @property
     def evaluations(self) -> int:
         """Evaluations by the hook's count, padding taken off."""
-        return (self.meter.rows - self.padding_rows) // self._adapter.rows_per_evaluation
+        return (self.meter.rows - self.padding_rows) // self._rows_per_evaluation
 
     def predict(
-        self, latents: torch.Tensor, index: int, conditioning: dict[str, torch.Tensor], adapter: Adapter | None = None
+        self, adapter: Adapter, latents: torch.Tensor, index: int, conditioning: dict[str, torch.Tensor]
     ) -> torch.Tensor:
         """The guided model output (B, ...) at timestep number `index` for latents (B, ...).
 
         Args:
-            latents, index, conditioning: as the adapter's `predict` takes them.
-            adapter: the model at the size of the latents; by default as it was given.
+            adapter: the model at the size of the latents.
+            latents, index, conditioning: as its `predict` takes them.
         """
         import torch
 
@@ -58,7 +57,7 @@ class BatchedPrediction:
             seen = self.meter.rows
             try:
                 means = {name: mean[at] for name, mean in conditioning.items()}
-                output = (adapter or self._adapter).predict(latents[at], index, means)
+                output = adapter.predict(latents[at], index, means)
             except torch.OutOfMemoryError:
                 if not self.batches.halve():
                     raise
@@ -66,6 +65,6 @@ class BatchedPrediction:
                 torch.cuda.empty_cache()
                 continue
             outputs.append(output[:live])
-            self.padding_rows += (len(rows) - live) * self._adapter.rows_per_evaluation
+            self.padding_rows += (len(rows) - live) * self._rows_per_evaluation
             done += live
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

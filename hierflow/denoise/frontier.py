@@ -48,7 +48,7 @@ class Frontier:
     ) -> None:
         self._adapter, self._on_level = adapter, on_level
         self.conditioning, self.representative, self.keep = conditioning, representative, keep
-        self.prediction = BatchedPrediction(adapter, batches)
+        self.prediction = BatchedPrediction(batches or Batches(adapter.runtime), adapter.rows_per_evaluation)
 
     def run(self, stretches: Sequence[Stretch]) -> None:
         """Execute every stretch; what they keep goes to `keep`."""
@@ -98,7 +98,7 @@ class _Front:
         """One level: predict in batches, step the sampler once."""
         sampler = self._adapter.sampler
         state.restore(sampler.scheduler)
-        output = self._frontier.prediction.predict(state.latents, step - 1, self._means, self._adapter)
+        output = self._frontier.prediction.predict(self._adapter, state.latents, step - 1, self._means)
         generators = [
             generator(s.lane.variant.seed, s.lane.image_index, self._frontier.representative(s.segment), step)
             for s in self._active

@@ -25,8 +25,9 @@ from hierflow.images.tree_panels import (
     draw_tree,
     write,
 )
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument
 from hierflow.plan.segments import Plan
-from hierflow.store.plans import CompiledPlan, PlanDocument
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.segments import Plan
-from hierflow.store.plans import CompiledPlan
 from hierflow.tree import EmbeddingTree
 
 Float = npt.NDArray[np.float64]

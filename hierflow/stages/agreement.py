@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hierflow.errors import RunError
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.context import Stage
-from hierflow.store.plans import CompiledPlan
 
 
 def check_model(stage: Stage, compiled: CompiledPlan) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hierflow.hashing import digest
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.store import SetStore
-from hierflow.store.plans import CompiledPlan
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 

@@ -12,10 +12,10 @@ from hierflow.audit.history import past_runs
 from hierflow.audit.page import render_audit
 from hierflow.hashing import text_hash
 from hierflow.images import ImageRow
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Pace
 from hierflow.stages.context import Stage
 from hierflow.store.ledger import Entry, Work
-from hierflow.store.plans import CompiledPlan
 
 AUDIT, AUDIT_PAGE = "audit.json", "audit.html"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Variant
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.growing import vectors_of
-from hierflow.store.plans import CompiledPlan
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import PlantedTree
 

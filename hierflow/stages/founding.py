@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.partitions import cut_bins, inherited_keys, leaves_of
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.layout import Bin, Layout, key_for
-from hierflow.store.plans import CompiledPlan
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import PlantedTree
 

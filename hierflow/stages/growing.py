@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.grafting import grafts_of
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.plan.partitions import TRUNK
@@ -15,7 +16,6 @@ from hierflow.plan.segments import compile_plan
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings, stored_conditioning
 from hierflow.stages.layout import Bin, Layout, key_for
-from hierflow.store.plans import CompiledPlan
 from hierflow.tree.planted import Graft, PlantedTree
 
 Float = npt.NDArray[np.float64]

@@ -21,6 +21,7 @@ from hierflow.images import (
     render_gallery,
 )
 from hierflow.models.schedulers import scheduler_name
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.advice import advice
@@ -29,7 +30,6 @@ from hierflow.stages.history import HISTORY, HISTORY_PAGE, carry_on, history_pag
 from hierflow.stages.images import node_path
 from hierflow.stages.thumbnails import thumbnails_of
 from hierflow.store.ledger import Entry
-from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord
 
 MANIFEST, GALLERY = "manifest.parquet", "gallery.html"

@@ -15,12 +15,12 @@ from hierflow.hashing import bytes_digest
 from hierflow.images import LIGHT, Thumbnails, decode_png, encode_png, image_name
 from hierflow.models.adapter import at_size
 from hierflow.models.schedulers import scheduler_name
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
 from hierflow.stages.latents import Denoised, denoise_partition
-from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord, PartitionRecord
 
 if TYPE_CHECKING:

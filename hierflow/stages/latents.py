@@ -16,6 +16,7 @@ from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
 from hierflow.models.power import Hold
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.plan.partitions import TRUNK
 from hierflow.stages.agreement import check_model
@@ -23,7 +24,6 @@ from hierflow.stages.batch_size import batches_of
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.embeddings import stored_conditioning, stored_negative
 from hierflow.store.ledger import Entry, OpenEntry
-from hierflow.store.plans import CompiledPlan
 
 if TYPE_CHECKING:
     import torch

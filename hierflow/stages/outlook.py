@@ -7,7 +7,9 @@ from typing import Any
 
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import plan_work
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Estimate, estimate
+from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.advice import advice
 from hierflow.stages.auditing import measured_pace
@@ -17,7 +19,6 @@ from hierflow.stages.embeddings import embed
 from hierflow.stages.images import missing_leaves
 from hierflow.stages.planning import fresh_plan, make_plan
 from hierflow.stages.todo import todo
-from hierflow.store.plans import CompiledPlan, PlanDocument
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from hierflow.hashing import text_hash
 from hierflow.images import ImageRow
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.context import Stage
 from hierflow.stages.todo import ATTEMPTS
 from hierflow.store.ledger import Entry
-from hierflow.store.plans import CompiledPlan
 
 Condition = Literal["fresh", "stale", "missing", "failed", "waiting"]
 Key = tuple[str, int]

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from hierflow.hashing import digest
 from hierflow.models.adapter import at_size
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.plan.lanes import Variant
 from hierflow.prompts import PromptSet
@@ -17,7 +19,6 @@ from hierflow.stages.founding import founded
 from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.layout import Layout
 from hierflow.stages.rebuilding import rebuilt
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.store.storage import DamagedFileError
 
 WHOLE = "all"

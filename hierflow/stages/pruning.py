@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hierflow.errors import InputError, RunError
 from hierflow.hashing import text_hash
 from hierflow.images import ImageRow, read_manifest
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import OF_NOTHING, negative_encoder
 from hierflow.stages.image_set import MANIFEST, assembled
-from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import ImageRecord
 from hierflow.store.storage import DamagedFileError
 

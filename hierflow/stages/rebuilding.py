@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from hierflow.errors import InputError
+from hierflow.plan.compiled import CompiledPlan, encoder_of, lanes_of
 from hierflow.plan.grafting import never_shared, subtree
 from hierflow.plan.identity import conditioning_id, next_state_id
 from hierflow.plan.segments import compile_plan
@@ -17,7 +18,6 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.growing import with_grafts
 from hierflow.stages.layout import Layout
-from hierflow.store.plans import CompiledPlan, encoder_of, lanes_of
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import Graft
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hierflow.hashing import digest
+from hierflow.plan.compiled import CompiledPlan, lanes_of
 from hierflow.plan.segments import compile_plan
 from hierflow.stages.assembly import state_of_records
 from hierflow.stages.context import Stage
-from hierflow.store.plans import CompiledPlan, lanes_of
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import ColumnShare, by_column
 from hierflow.errors import InputError
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import load_prompts
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE, audit
 from hierflow.stages.context import Stage
@@ -16,7 +17,6 @@ from hierflow.stages.image_set import AssembledSet, assembled
 from hierflow.stages.partition_states import condition_counts, partition_states
 from hierflow.stages.space import space_of
 from hierflow.stages.todo import todo
-from hierflow.store.plans import CompiledPlan
 
 
 class Launched(Protocol):

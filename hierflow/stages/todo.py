@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.store import SetStore
-from hierflow.store.plans import CompiledPlan
 from hierflow.store.records import PartitionRecord
 
 ATTEMPTS = 2

@@ -49,7 +49,7 @@ class PartitionRecord:
 
     Attributes:
         key: the partition key at the time.
-        slice: hash of what was asked for (see :class:`hierflow.store.plans.PlannedPartition`).
+        slice: hash of what was asked for (see :class:`hierflow.plan.document.PlannedPartition`).
         plan: the plan it was run under.
         run: the run that wrote it.
         images: one entry an image, in the order of prompt ids and image indices.

@@ -10,6 +10,7 @@ import torch
 
 from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.models.adapter import Adapter
+from hierflow.models.batches import Batches
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.runtime import resolve_runtime
 from hierflow.models.source import locate
@@ -31,11 +32,15 @@ def inputs(rows: int = ROWS) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     return torch.randn(rows, 4, 8, 8, generator=noise), {n: torch.randn(rows, DIM, generator=noise) for n in names}
 
 
-def predicted(prediction: BatchedPrediction, network: torch.nn.Module, rows: int = ROWS) -> torch.Tensor:
+def prediction_of(adapter: Adapter) -> BatchedPrediction:
+    return BatchedPrediction(Batches(adapter.runtime), adapter.rows_per_evaluation)
+
+
+def predicted(prediction: BatchedPrediction, adapter: Adapter, rows: int = ROWS) -> torch.Tensor:
     latents, conditioning = inputs(rows)
-    hook = prediction.meter.attach(network)
+    hook = prediction.meter.attach(adapter.network)
     try:
-        return prediction.predict(latents, 1, conditioning)
+        return prediction.predict(adapter, latents, 1, conditioning)
     finally:
         hook.remove()
 
@@ -52,8 +57,8 @@ def out_of_memory_above(rows: int, network: torch.nn.Module) -> None:
 
 def test_promised_batches_are_padded_to_one_size(tiny_learned: Path) -> None:
     adapter = adapter_of(tiny_learned)
-    prediction = BatchedPrediction(adapter)
-    output = predicted(prediction, adapter.network)
+    prediction = prediction_of(adapter)
+    output = predicted(prediction, adapter)
     assert len(output) == ROWS
     assert (prediction.meter.calls, prediction.meter.rows) == (2, 2 * 16)
     assert prediction.padding_rows == (16 - ROWS) * 2
@@ -63,31 +68,32 @@ def test_promised_batches_are_padded_to_one_size(tiny_learned: Path) -> None:
 def test_a_row_has_the_same_bits_whatever_stands_beside_it(tiny_learned: Path) -> None:
     adapter = adapter_of(tiny_learned)
     latents, conditioning = inputs()
-    whole = BatchedPrediction(adapter).predict(latents, 1, conditioning)
+    whole = prediction_of(adapter).predict(adapter, latents, 1, conditioning)
     for rows in ([3], [10, 3, 0], list(range(10, -1, -1))):
         some = {name: tensor[rows] for name, tensor in conditioning.items()}
-        assert torch.equal(BatchedPrediction(adapter).predict(latents[rows], 1, some), whole[rows])
+        assert torch.equal(prediction_of(adapter).predict(adapter, latents[rows], 1, some), whole[rows])
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_free_batches_are_not_padded(tiny_learned: Path, guidance: float) -> None:
     adapter = adapter_of(tiny_learned, deterministic=False, guidance_scale=guidance)
-    prediction = BatchedPrediction(adapter)
-    output = predicted(prediction, adapter.network)
+    prediction = prediction_of(adapter)
+    output = predicted(prediction, adapter)
     assert (prediction.meter.calls, prediction.padding_rows) == (1, 0)
     assert prediction.meter.rows == ROWS * (2 if guidance > 1 else 1)
     assert prediction.evaluations == ROWS
-    fixed = predicted(BatchedPrediction(adapter_of(tiny_learned, guidance_scale=guidance)), adapter.network)
+    promised = adapter_of(tiny_learned, guidance_scale=guidance)
+    fixed = predicted(prediction_of(promised), promised)
     torch.testing.assert_close(output, fixed, rtol=1e-4, atol=1e-5)
 
 
 def test_batches_are_halved_until_they_fit(tiny_learned: Path) -> None:
     adapter = adapter_of(tiny_learned, deterministic=False)
-    expected = predicted(BatchedPrediction(adapter), adapter.network)
-    prediction = BatchedPrediction(adapter)
+    expected = predicted(prediction_of(adapter), adapter)
+    prediction = prediction_of(adapter)
     prediction.batches.largest = 16
     out_of_memory_above(2 * 4, adapter.network)
-    output = predicted(prediction, adapter.network)
+    output = predicted(prediction, adapter)
     torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
     assert prediction.batches.largest == 4
     assert prediction.evaluations == ROWS
@@ -114,4 +120,4 @@ def test_too_little_memory_for_one_row_or_for_the_promised_batch_is_an_error(tin
         adapter = adapter_of(tiny_learned, deterministic=promised)
         out_of_memory_above(1, adapter.network)
         with pytest.raises(torch.OutOfMemoryError):
-            predicted(BatchedPrediction(adapter), adapter.network)
+            predicted(prediction_of(adapter), adapter)

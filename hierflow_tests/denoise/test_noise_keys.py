@@ -10,8 +10,8 @@ import torch
 from hierflow.denoise.noise import INITIAL, generator, initial_generator, noise_seed
 from hierflow.hashing import text_hash
 from hierflow.plan.segments import compile_plan
-from hierflow.store.plans import PlantedTree
 from hierflow.tree import EmbeddingTree
+from hierflow.tree.planted import PlantedTree
 
 MUG = text_hash("a red mug")
 

@@ -10,10 +10,12 @@ import torch
 
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument, PlannedVariant
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.plan.lanes import Variant
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedVariant, PlantedTree
 from hierflow.tree import EmbeddingTree
+from hierflow.tree.planted import PlantedTree
 
 STEPS, EVERY = 9, 2
 ALL = (PlannedVariant(Variant(0, 8, 8), (0, 1, 2)),)

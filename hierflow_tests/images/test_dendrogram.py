@@ -17,11 +17,12 @@ from hierflow.images import dendrogram
 from hierflow.images.dendrogram import _figure
 from hierflow.images.tree_labels import Font, group_label, labelled_nodes, partition_label
 from hierflow.images.tree_layout import FIRST, lay_out, live_tree, pruned
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.plan.lanes import Variant
 from hierflow.plan.partitions import cut_bins
 from hierflow.plan.segments import compile_plan
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import PlantedTree
 from hierflow_tests.plan.trees import TAUS, grown, trees

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from hierflow.hashing import text_hash
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.prompts import PromptSet
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.planning import adopt, make_plan
-from hierflow.store.plans import CompiledPlan
 
 SAMPLING = SamplingIdentity("net", {"class": "DDPM"}, 4.0, 64, 64, "float32", 0, "per_root", 4)
 PRODUCTS = ("mug", "chair", "lamp", "sofa")

@@ -13,6 +13,7 @@ import torch
 from hierflow.audit.account import Audit
 from hierflow.images import decode_png
 from hierflow.models import registry
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import OpenProgress, Silent
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.spec import ImageSetSpec
@@ -25,7 +26,6 @@ from hierflow.stages.latents import denoise_trunk
 from hierflow.stages.planning import adopt, make_plan
 from hierflow.stages.todo import todo
 from hierflow.store.ledger import Entry
-from hierflow.store.plans import CompiledPlan
 
 PROMPTS = ["a red mug", "a blue mug", "a red chair", "two green cats", "xyz 99", "a blue chair"]
 STEPS = 6

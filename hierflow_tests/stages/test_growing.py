@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from hierflow.errors import InputError
 from hierflow.hashing import text_hash
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.planning import WHOLE
-from hierflow.store.plans import CompiledPlan
 from hierflow_tests.stages.plans import PRODUCTS, SAMPLING, Planner, final_of, key_of, several, states_of
 
 MUGS, CHAIRS = several("mug", 1, 2, 3, 4), several("chair", 1, 2, 3, 4)

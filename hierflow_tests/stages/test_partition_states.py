@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from hierflow.models.families.kandinsky22 import Kandinsky22
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import load_prompts
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import assembled
 from hierflow.stages.images import make_partition
 from hierflow.stages.partition_states import PartitionState, condition_counts, partition_states
-from hierflow.store.plans import CompiledPlan
 from hierflow_tests.stages.runs import PROMPTS, carry_out, planned, spec_of, stage_of
 
 FOUR = PROMPTS[:4]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hierflow.hashing import text_hash
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.plan.lanes import Variant
 from hierflow.plan.partitions import cut_bins
-from hierflow.store.plans import CompiledPlan, PlanDocument, PlannedPartition, PlannedVariant, PlantedTree
 from hierflow.tree import EmbeddingTree
+from hierflow.tree.planted import PlantedTree
 
 
 def planted(prompts: int = 9, seed: int = 0) -> PlantedTree:

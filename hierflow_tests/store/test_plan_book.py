@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from hierflow.store.plans import CompiledPlan, PlanBook, PlantedTree
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.store.plans import PlanBook
 from hierflow.store.storage import DamagedFileError, Storage
-from hierflow.tree import EmbeddingTree
 from hierflow_tests.store.damage import flip
-from hierflow_tests.store.examples import compiled, planted
+from hierflow_tests.store.examples import compiled
 
 
 def adopted(storage: Storage, plan: CompiledPlan) -> PlanBook:
@@ -84,33 +82,6 @@ def test_a_damaged_pointer_is_noticed(storage: Storage) -> None:
         book.current()
 
 
-def test_whatever_decides_what_a_run_makes_gives_another_plan_id() -> None:
-    document = compiled().document
-    others = [
-        replace(document, tau=0.9),
-        replace(document, images_per_prompt=1),
-        replace(document, sampling=replace(document.sampling, seed=1)),
-        replace(document, partitions=document.partitions[::-1]),
-        replace(document, tombstones=()),
-        replace(document, scorers={"clip_similarity": "2"}),
-        replace(document, decoder="other"),
-    ]
-    assert len({document.id, *(other.id for other in others)}) == 1 + len(others)
-
-
-def test_a_trees_id_names_its_encoder_its_texts_and_its_shape() -> None:
-    tree = planted()
-    others = [
-        PlantedTree(tree.tree, tree.texts, "other"),
-        PlantedTree(tree.tree, (*tree.texts[:-1], "f" * 64), "enc"),
-        PlantedTree(EmbeddingTree(tree.tree.merges, tree.tree.heights, "average"), tree.texts, "enc"),
-        PlantedTree(EmbeddingTree(tree.tree.merges[:, ::-1], tree.tree.heights, "ward"), tree.texts, "enc"),
-        PlantedTree(EmbeddingTree(tree.tree.merges, 2 * tree.tree.heights, "ward"), tree.texts, "enc"),
-    ]
-    assert planted().id == tree.id
-    assert len({tree.id, *(other.id for other in others)}) == 1 + len(others)
-
-
 def test_two_trees_over_the_same_prompts_do_not_overwrite_each_other(storage: Storage) -> None:
     # Near-ties fall one way on one machine and the other way on another: each plan keeps its own tree.
     first, second = compiled(seed=0), compiled(seed=1)
@@ -119,27 +90,3 @@ def test_two_trees_over_the_same_prompts_do_not_overwrite_each_other(storage: St
     book = adopted(storage, second)
     for plan in (first, second):
         np.testing.assert_array_equal(book.load(plan.document.id).planted.tree.merges, plan.planted.tree.merges)
-
-
-def test_partitions_and_trunk_hold_every_segment_once() -> None:
-    plan = compiled(12, tau=3.0)
-    parts = [plan.segments_of(key) for key in (None, *plan.document.keys)]
-    assert sorted(np.concatenate(parts)) == list(range(len(plan.plan.nodes)))
-    assert len(parts[0]) > 0
-    for part in parts:
-        assert (np.diff(part) > 0).all()
-
-
-def test_every_text_has_one_partition() -> None:
-    plan = compiled(12)
-    where = plan.partition_of_text()
-    assert where.keys() == set(plan.planted.texts)
-    for key in plan.document.keys:
-        assert plan.texts_of(key) == sorted(text for text, home in where.items() if home == key)
-
-
-def test_a_nodes_founders_are_the_texts_of_its_members() -> None:
-    tree = planted()
-    for node in (0, 12, tree.tree.root):
-        assert tree.founders(node) == sorted(tree.texts[leaf] for leaf in tree.tree.members(node))
-    assert [tree.leaf_of[text] for text in tree.texts] == list(range(9))

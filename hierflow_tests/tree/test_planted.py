@@ -14,6 +14,7 @@ from hierflow.plan.segments import compile_plan
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import Graft, PlantedTree
 from hierflow_tests.plan.trees import grown as random_tree
+from hierflow_tests.store import examples
 from hierflow_tests.tree.growths import Story, grown, names_of, own_paths, stories
 
 quick = settings(max_examples=150, deadline=None)
@@ -219,3 +220,23 @@ def test_of_a_prompt_that_was_grafted_anew_the_latest_leaf_stands() -> None:
     assert story.planted.leaf_of == {"p0": 0, "p1": 2}
     assert story.planted.live(["p0", "p1"]).tolist() == [True, False, True]
     assert story.planted.founders(story.planted.tree.root) == ["p0", "p1"]
+
+
+def test_a_trees_id_names_its_encoder_its_texts_and_its_shape() -> None:
+    tree = examples.planted()
+    others = [
+        PlantedTree(tree.tree, tree.texts, "other"),
+        PlantedTree(tree.tree, (*tree.texts[:-1], "f" * 64), "enc"),
+        PlantedTree(EmbeddingTree(tree.tree.merges, tree.tree.heights, "average"), tree.texts, "enc"),
+        PlantedTree(EmbeddingTree(tree.tree.merges[:, ::-1], tree.tree.heights, "ward"), tree.texts, "enc"),
+        PlantedTree(EmbeddingTree(tree.tree.merges, 2 * tree.tree.heights, "ward"), tree.texts, "enc"),
+    ]
+    assert examples.planted().id == tree.id
+    assert len({tree.id, *(other.id for other in others)}) == 1 + len(others)
+
+
+def test_a_nodes_founders_are_the_texts_of_its_members() -> None:
+    tree = examples.planted()
+    for node in (0, 12, tree.tree.root):
+        assert tree.founders(node) == sorted(tree.texts[leaf] for leaf in tree.tree.members(node))
+    assert [tree.leaf_of[text] for text in tree.texts] == list(range(9))

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.errors import InputError
 from hierflow.models.adapter import Conditioning
+from hierflow.models.families.packed import PackedLatents
 from hierflow.models.loaded import LoadedModel
-from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.runtime import Runtime
 from hierflow.models.source import ModelSource
 from hierflow.spec import DiffusionSpec
@@ -20,16 +19,14 @@ from hierflow.spec import DiffusionSpec
 if TYPE_CHECKING:
     import torch
 
-_LATENTS = 128  # a side of the pipeline's usual latents; the transformer's configuration does not say
 _READS, _SCHNELL_READS = 512, 256
 
 
-class Flux(PipelineAdapter):
+class Flux(PackedLatents):
     """`FluxPipeline`, dev and schnell. The tree clusters by CLIP's pooled text embedding."""
 
     names = ("prompt_embeds", "pooled_prompt_embeds")
     takes_negative = False
-    pipeline_sets_schedule = True
     reader = "tokenizer_2"
     rows_per_evaluation = 1
 
@@ -37,26 +34,8 @@ class Flux(PipelineAdapter):
         self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime, loaded: LoadedModel | None = None
     ) -> None:
         super().__init__(source, spec, runtime, loaded)
-        if self._is_guided:
-            return
-        if spec.guidance_scale:
-            raise InputError(
-                "means nothing to this model, which was distilled to do without guidance",
-                field="diffusion.guidance_scale",
-                value=spec.guidance_scale,
-                remedy="leave it out",
-            )
-        self.guidance_scale = 0.0
-
-    @property
-    def size_multiple(self) -> int:
-        """The VAE's factor, and 2 for the packing of latents."""
-        return self._factor * 2
-
-    @property
-    def usual_size(self) -> tuple[int, int]:
-        """The pipeline's own."""
-        return _LATENTS * self._factor, _LATENTS * self._factor
+        if not self._is_guided:
+            self.forgo_guidance()
 
     @property
     def reads(self) -> int:
@@ -79,7 +58,3 @@ class Flux(PipelineAdapter):
     @cached_property
     def _is_guided(self) -> bool:
         return bool(self.config("transformer").get("guidance_embeds"))
-
-    @cached_property
-    def _factor(self) -> int:
-        return int(2 ** (len(self.config("vae")["block_out_channels"]) - 1))

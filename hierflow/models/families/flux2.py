@@ -14,8 +14,8 @@ import numpy.typing as npt
 from hierflow.errors import InputError
 from hierflow.models.adapter import Conditioning, Tensors
 from hierflow.models.families.conversation import own_tokens, seen_by
+from hierflow.models.families.packed import PackedLatents
 from hierflow.models.loaded import LoadedModel
-from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.runtime import FIXED_BATCH, Runtime
 from hierflow.models.source import ModelSource
 from hierflow.spec import DiffusionSpec
@@ -23,11 +23,10 @@ from hierflow.spec import DiffusionSpec
 if TYPE_CHECKING:
     import torch
 
-_LATENTS = 128  # a side of the pipelines' usual latents; the transformer's configuration does not say
 _READS = 512
 
 
-class _Flux2(PipelineAdapter):
+class _Flux2(PackedLatents):
     """What dev and klein have in common.
 
     Latents are (B, C, h, w) here, as the pipelines take them for `latents`; within they travel as a sequence of
@@ -36,18 +35,7 @@ class _Flux2(PipelineAdapter):
     """
 
     takes_negative = False
-    pipeline_sets_schedule = True
     reads = _READS
-
-    @property
-    def size_multiple(self) -> int:
-        """The VAE's factor, and 2 for the patches."""
-        return self._factor * 2
-
-    @property
-    def usual_size(self) -> tuple[int, int]:
-        """The pipelines' own."""
-        return _LATENTS * self._factor, _LATENTS * self._factor
 
     def encoder_settings(self) -> list[Any]:
         """The length every conversation is padded to."""
@@ -111,10 +99,6 @@ class _Flux2(PipelineAdapter):
         multiple = self.size_multiple
         return int(self.config("transformer")["in_channels"]), self.height // multiple, self.width // multiple
 
-    @cached_property
-    def _factor(self) -> int:
-        return int(2 ** (len(self.config("vae")["block_out_channels"]) - 1))
-
 
 class Flux2Dev(_Flux2):
     """`Flux2Pipeline`, whose transformer takes its guidance as an input."""
@@ -149,16 +133,8 @@ class Flux2Klein(_Flux2):
         self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime, loaded: LoadedModel | None = None
     ) -> None:
         super().__init__(source, spec, runtime, loaded)
-        if not self._is_distilled:
-            return
-        if spec.guidance_scale:
-            raise InputError(
-                "means nothing to this model, which was distilled to do without guidance",
-                field="diffusion.guidance_scale",
-                value=spec.guidance_scale,
-                remedy="leave it out",
-            )
-        self.guidance_scale = 0.0
+        if self._is_distilled:
+            self.forgo_guidance()
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -10,17 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hierflow.models.adapter import Conditioning, Tensors
-from hierflow.models.pipeline_adapter import PipelineAdapter
+from hierflow.models.families.packed import PackedLatents
 
 if TYPE_CHECKING:
     import torch
 
-_LATENTS = 128  # a side of the pipeline's usual latents; the transformer's configuration does not say
 _READS = 512
 _NOTHING = " "  # what the model is guided away from where no negative prompt is given
 
 
-class QwenImage(PipelineAdapter):
+class QwenImage(PackedLatents):
     """`QwenImagePipeline`. The tree clusters by the mean of a text's embeddings.
 
     The pipeline leaves guidance off where it is given no negative prompt; here a blank stands for it, as the model's
@@ -36,18 +35,7 @@ class QwenImage(PipelineAdapter):
         "negative_prompt_embeds",
         "negative_prompt_embeds_mask",
     )
-    pipeline_sets_schedule = True
     reads = _READS
-
-    @property
-    def size_multiple(self) -> int:
-        """The VAE's factor, and 2 for the packing of latents."""
-        return self._factor * 2
-
-    @property
-    def usual_size(self) -> tuple[int, int]:
-        """The pipeline's own."""
-        return _LATENTS * self._factor, _LATENTS * self._factor
 
     @property
     def call(self) -> dict[str, Any]:
@@ -105,5 +93,6 @@ class QwenImage(PipelineAdapter):
         return functional.pad(embeds[0], (0, 0, 0, missing)), functional.pad(mask, (0, missing))
 
     @cached_property
-    def _factor(self) -> int:
+    def vae_factor(self) -> int:
+        """Pixels a latent, along a side."""
         return int(2 ** len(self.config("vae")["temperal_downsample"]))
