@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hierflow.store.ledger import Entry, Work
+from hierflow.store.ledger import MEASURED, Entry, Work
 
 State = tuple[str, int]
 """A state by its chain and step."""
@@ -78,7 +78,8 @@ def keep_books(
     own = [entry for entry in entries if is_own(entry)]
     tally, live = _Tally(), set(_states(planned))
     for entry in entries:
-        (tally.add_own if is_own(entry) else tally.add_other)(entry)
+        # What was measured counts as that, and whoever needs such a state afterwards finds it.
+        (tally.add_own if is_own(entry) and entry.stage != MEASURED else tally.add_other)(entry)
     new = tally.made - tally.before
     outstanding = set(unmade) & live - tally.made - tally.before
     executed = sum(entry.evaluations for entry in own)
@@ -90,7 +91,7 @@ def keep_books(
         reused=len(live) - len(new & live) - len(outstanding),
         replayed=tally.replayed,
         redone=tally.redone,
-        measured=0,
+        measured=sum(entry.evaluations for entry in own if entry.stage == MEASURED),
         outstanding=len(outstanding),
         unaccounted=sum(entry.unaccounted for entry in entries),
         noted=noted,

@@ -14,6 +14,7 @@ from hierflow.spec.image_set import (
     StorageSpec,
 )
 from hierflow.spec.running import GROUP_PATTERN, AssetsSpec, RunsSpec, ScheduleSpec
+from hierflow.spec.scoring import ClipSpec, ScoringSpec, VqaSpec
 from hierflow.spec.sharing import LinkageName, SharingSpec
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "URL_PATTERN",
     "AssetsSpec",
     "AttentionName",
+    "ClipSpec",
     "CostSpec",
     "DiffusionSpec",
     "ImageSetSpec",
@@ -32,6 +34,8 @@ __all__ = [
     "RunsSpec",
     "ScheduleSpec",
     "SchedulerName",
+    "ScoringSpec",
     "SharingSpec",
     "StorageSpec",
+    "VqaSpec",
 ]

@@ -10,6 +10,7 @@ from hierflow.errors import InputError
 from hierflow.prompts import PromptSource
 from hierflow.spec.diffusion import DiffusionSpec
 from hierflow.spec.running import AssetsSpec, RunsSpec, ScheduleSpec
+from hierflow.spec.scoring import ScoringSpec
 from hierflow.spec.section import Section, finite, number
 from hierflow.spec.sharing import SharingSpec
 
@@ -75,6 +76,7 @@ class ImageSetSpec(Section):
     )
     diffusion: DiffusionSpec = Field(DiffusionSpec(), description="The model and how it samples.")
     sharing: SharingSpec = Field(SharingSpec(), description="How much similar prompts share.")
+    scoring: ScoringSpec = Field(ScoringSpec(), description="How good images are, and what they are compared with.")
     partitions: PartitionsSpec = Field(PartitionsSpec(), description="How the set is divided.")
     storage: StorageSpec = Field(StorageSpec(), description="Where everything is kept.")
     cost: CostSpec = Field(CostSpec(), description="What computing costs, for the audit.")

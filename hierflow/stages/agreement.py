@@ -22,7 +22,7 @@ def check_model(stage: Stage, compiled: CompiledPlan) -> None:
         "sampling": (plan.sampling.root(0), adapter.identity.root(0)),
         "text encoder and prior": (plan.encoder, adapter.encoder_fingerprint),
         "decoder": (plan.decoder, adapter.decoder_fingerprint),
-        "scorer": (dict(plan.scorers), dict(adapter.scorer_versions)),
+        "scorer": (dict(plan.scorers), dict(stage.scorers.versions)),
     }
     differing = [name for name, (planned, here) in planned_and_here.items() if planned != here]
     if differing:

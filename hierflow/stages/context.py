@@ -15,6 +15,7 @@ from hierflow.errors import InputError
 from hierflow.hashing import digest
 from hierflow.models.adapter import Adapter
 from hierflow.progress import OpenProgress, Silent
+from hierflow.scoring.choice import Scorers
 from hierflow.spec import ImageSetSpec
 from hierflow.store import SetStore
 from hierflow.store.ledger import Entry, OpenEntry
@@ -57,6 +58,11 @@ class Stage:
         from hierflow.models.registry import open_model
 
         return open_model(self.spec.diffusion, self.base)
+
+    @cached_property
+    def scorers(self) -> Scorers:
+        """What gives the set's images their scores."""
+        return Scorers(self.spec.scoring, self.adapter, self.base)
 
     @cached_property
     def pace(self) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hierflow.audit.shares import shares
 from hierflow.hashing import bytes_digest
-from hierflow.images import LIGHT, Thumbnails, decode_png, encode_png, image_name
+from hierflow.images import LIGHT, Thumbnails, encode_png, image_name
 from hierflow.models.adapter import at_size
 from hierflow.models.schedulers import scheduler_name
 from hierflow.plan.compiled import CompiledPlan
@@ -21,13 +21,11 @@ from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
 from hierflow.stages.latents import Denoised, denoise_partition
+from hierflow.stages.scores import CHUNK, Unscored, missing_scores
 from hierflow.store.records import ImageRecord, PartitionRecord
 
 if TYPE_CHECKING:
     import torch
-
-CHUNK = 32
-"""Images decoded, written and scored together: what a crash can cost here."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -185,7 +183,7 @@ def _decoded(
     paid: Mapping[Lane, npt.NDArray[np.float64]],
 ) -> Iterator[ImageRecord]:
     """Decode and write some images; those without usable latents come back with their error."""
-    latents = [_final_latents(stage, denoised, image.record.state) for image in images]
+    latents = [final_latents(stage, denoised, image.record.state) for image in images]
     usable = [row for row, tensor in enumerate(latents) if isinstance(tensor, str) is False]
     pixels: dict[int, Pixels] = {}
     thumbnails = Thumbnails(stage.store.files)
@@ -223,7 +221,7 @@ def _as_before(earlier: dict[tuple[str, int, str], ImageRecord], image: ImageRec
     return replace(image, paid=found.paid + image.paid, run=run)
 
 
-def _final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:
+def final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:
     """The latents of a final state, (1, ...), or a sentence that says why there are none."""
     latents: torch.Tensor | None = denoised.states.get(state)
     if latents is None:
@@ -279,17 +277,12 @@ def _scored(
 ) -> list[ImageRecord]:
     """The records with every score of the plan's scorers."""
     text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
-    scored = list(records)
-    for start in range(0, len(records), CHUNK):
-        chunk = [i for i in range(start, min(start + CHUNK, len(records))) if not records[i].error]
-        lacking = {name: [i for i in chunk if name not in records[i].scores] for name in compiled.document.scorers}
-        read = {i for rows in lacking.values() for i in rows}
-        pixels = {i: decode_png(stage.store.files.read(records[i].path)) for i in read}
-        for name, rows in lacking.items():
-            if not rows:
-                continue
-            scorer = stage.adapter.scorer_of(name)
-            values = scorer.score([pixels[i] for i in rows], [text_of[records[i].text] for i in rows])
-            for i, value in zip(rows, values, strict=True):
-                scored[i] = replace(scored[i], scores={**scored[i].scores, name: value})
-    return scored
+
+    def lacking(record: ImageRecord) -> tuple[str, ...]:
+        return () if record.error else tuple(name for name in compiled.document.scorers if name not in record.scores)
+
+    images = [Unscored(record.path, text_of[record.text], lacking(record)) for record in records]
+    found = missing_scores(stage, images)
+    return [
+        replace(record, scores={**record.scores, **scores}) for record, scores in zip(records, found, strict=True)
+    ]

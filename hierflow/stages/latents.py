@@ -23,10 +23,12 @@ from hierflow.stages.agreement import check_model
 from hierflow.stages.batch_size import batches_of
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.embeddings import stored_conditioning, stored_negative
-from hierflow.store.ledger import Entry, OpenEntry
+from hierflow.store.ledger import MEASURED, Entry, OpenEntry
 
 if TYPE_CHECKING:
     import torch
+
+_UNPARTITIONED = {"trunk": "the trunk", MEASURED: "baselines"}
 
 
 @dataclass
@@ -81,6 +83,20 @@ def denoise_partition(
     return _execute(stage, compiled, stretches, "partition", key, slice_, wanted)
 
 
+def denoise_baselines(
+    stage: Stage, compiled: CompiledPlan, arm: CompiledPlan, leaves: Mapping[Lane, Iterable[int]]
+) -> Denoised:
+    """Execute what leads to the final states of an arm's prompts: leaves by their lane.
+
+    The work is booked as measured, for the set's plan `compiled`. The ledger entry stays open, as after
+    :func:`denoise_partition`.
+    """
+    terminals = arm.terminals(leaves)
+    stretches = _work(stage, arm, terminals)
+    wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
+    return _execute(stage, arm, stretches, MEASURED, "", "", wanted, of=compiled)
+
+
 def _work(stage: Stage, compiled: CompiledPlan, terminals: Mapping[Lane, Iterable[int]]) -> list[Stretch]:
     states, device = stage.store.states, stage.adapter.runtime.device
     states.refresh()
@@ -129,9 +145,11 @@ def _execute(
     key: str,
     slice_: str,
     wanted: frozenset[str],
+    of: CompiledPlan | None = None,
 ) -> Denoised:
+    """Execute stretches of `compiled`, on behalf of the plan `of`, by default the same."""
     work = ledger_work(stretches)
-    hold, document = Hold(stage.adapter.runtime.device), compiled.document
+    hold, document = Hold(stage.adapter.runtime.device), (of or compiled).document
     entry = stage.open_entry(
         kind,
         partition=key,
@@ -162,7 +180,7 @@ def _execute(
         network = stage.adapter.network
         booking.watch.lap("load")
         booking.watch.seconds["startup"] = time.time() - stage.began
-        progress = stage.progress(f"denoising {key or 'the trunk'}", sum(map(len, stretches)))
+        progress = stage.progress(f"denoising {key or _UNPARTITIONED[kind]}", sum(map(len, stretches)))
         frontier = Frontier(
             stage.adapter,
             conditioning=_mean_conditioning(stage, compiled),

@@ -82,7 +82,7 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
         images_per_prompt=stage.spec.diffusion.images_per_prompt,
         encoder=adapter.encoder_fingerprint,
         decoder=adapter.decoder_fingerprint,
-        scorers=dict(adapter.scorer_versions),
+        scorers=dict(stage.scorers.versions),
         sampling=adapter.identity,
         negative_prompt=stage.spec.diffusion.negative_prompt or "",
         variants=(),

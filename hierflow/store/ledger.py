@@ -17,6 +17,8 @@ from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError, Storage
 
 _PROGRESS = ".progress.json"
+MEASURED = "baselines"
+"""The stage whose evaluations make no image of the set, but tell what its images are worth."""
 
 
 class Work(NamedTuple):
@@ -34,7 +36,7 @@ class Entry:
     Attributes:
         run: the run (a Dagster run id, or one made up outside Dagster).
         invocation: the command, job or call that the run belongs to.
-        stage: "embeddings", "trunk", "partition" or "image_set".
+        stage: "embeddings", "trunk", "partition" or :data:`MEASURED`.
         partition: the partition key; empty for other stages.
         plan: the plan's id; empty before there is one.
         slice: what was asked for; empty for other stages.

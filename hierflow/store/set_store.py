@@ -8,6 +8,7 @@ from pathlib import Path
 from hierflow.errors import InputError
 from hierflow.store.conditioning import ConditioningCache
 from hierflow.store.ledger import Ledger
+from hierflow.store.pairs import PairBook
 from hierflow.store.plans import PlanBook
 from hierflow.store.prompts import PromptBook
 from hierflow.store.records import RecordBook
@@ -41,6 +42,7 @@ class SetStore:
         self.plans = PlanBook(self.files)
         self.records = RecordBook(self.files)
         self.ledger = Ledger(self.files)
+        self.pairs = PairBook(self.files)
 
     def conditioning(self, encoder: str) -> ConditioningCache:
         """The cache of what the encoders with that fingerprint made."""

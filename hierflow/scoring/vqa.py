@@ -1,0 +1,217 @@
+"""VQAScore: how sure is a model that reads images that this one shows what the prompt says?"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierflow.errors import InputError, RunError
+from hierflow.hashing import digest
+from hierflow.models.batches import Batch, padded_batches
+from hierflow.models.placement import Placement
+from hierflow.models.quiet import quiet_libraries
+from hierflow.models.repository import Repository
+from hierflow.models.runtime import FIXED_BATCH, Runtime
+from hierflow.scoring.answer import YES, log_odds, yes_tokens
+from hierflow.scoring.question import TEMPLATE, Question
+from hierflow.scoring.source import locate_network, network_fingerprint
+
+if TYPE_CHECKING:
+    import torch
+
+
+class VqaScore:
+    """The log-odds that the answer to "Does this figure show {prompt}?" begins with yes.
+
+    VQAScore (Lin et al., ECCV 2024, arXiv:2404.01291) is the probability p itself; log p - log(1 - p) orders images
+    alike and does not crowd near 0 and 1. Any `AutoModelForImageTextToText` serves, with or without an encoder of its
+    own for the question. Scores of different models or templates cannot be compared.
+
+    Nothing is ever padded: questions of one length about images of one size form a batch, since the mask over a
+    padded question changes a score's last bits with its neighbours. Where bits are promised, a batch that is not
+    full repeats its last row. So a score does not depend on what is scored beside it (to the bit with float32 on a
+    CPU, else within rounding). The more images one call is given, the fuller its batches.
+
+    Args:
+        repository: where the model lies.
+        runtime: on what it runs; bits are promised where it has a fixed batch.
+        template: the question, with `{prompt}` where the prompt goes.
+        field: the document's field that names the model, for errors.
+        placement: of the networks that make room for the model while it works; None if it shares its device with none.
+
+    Raises:
+        InputError: the template has no place for the prompt.
+    """
+
+    name = "vqa"
+
+    def __init__(
+        self,
+        repository: Repository,
+        runtime: Runtime,
+        *,
+        template: str = TEMPLATE,
+        field: str = "scoring.vqa",
+        placement: Placement | None = None,
+    ) -> None:
+        if "{prompt}" not in template:
+            raise InputError(
+                "has no place for the prompt", field=field, value=template, remedy="write {prompt} where it goes"
+            )
+        self._repository, self._runtime, self._template, self._field = repository, runtime, template, field
+        self._placement = placement or Placement(runtime.device)
+
+    @cached_property
+    def version(self) -> str:
+        """Identity of the model's files, the question and the precision. Loads nothing."""
+        fingerprint = network_fingerprint(self._repository)
+        return digest("hierflow vqa 1", fingerprint, self._template, self._runtime.dtype, FIXED_BATCH)
+
+    def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
+        """The log-odds for each image (uint8, height x width x 3) and the prompt beside it.
+
+        Raises:
+            ValueError: the two lengths differ.
+            InputError: the model cannot be asked; see :class:`~hierflow.scoring.question.Question`.
+            RunError: the model gave something that is not a number.
+        """
+        import torch
+        from PIL import Image
+
+        if len(images) != len(prompts):
+            raise ValueError(f"{len(images)} images for {len(prompts)} prompts")
+        if not images:
+            return []
+        scores: NDArray[np.float64] = np.empty(len(images))
+        with quiet_libraries(), self._placement.working(self._model), torch.no_grad():
+            for rows, live in self._batches(images, prompts):
+                asked = [self._question.inputs(Image.fromarray(images[row]), prompts[row]) for row in rows[:live]]
+                asked += asked[-1:] * (len(rows) - live)
+                scores[rows[:live]] = self._answers(asked)[:live].cpu().numpy()
+        for prompt, score in zip(prompts, scores, strict=True):
+            if not np.isfinite(score):
+                raise RunError(f"the VQA score of prompt {prompt[:80]!r} is {score}")
+        return [float(score) for score in scores]
+
+    def _batches(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> Iterator[Batch]:
+        """Batches of rows whose inputs have one shape."""
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for row, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
+            alike.setdefault((*image.shape, self._question.length(prompt)), []).append(row)
+        for _, members in sorted(alike.items()):
+            for places, live in padded_batches(len(members), FIXED_BATCH):
+                rows = [members[place] for place in places]
+                yield (rows, live) if self._runtime.fixed_batch is not None else (rows[:live], live)
+
+    def _answers(self, asked: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+        """The log-odds of a batch's answers: float64, one for each."""
+        import torch
+
+        runtime, model = self._runtime, self._model
+        inputs: dict[str, Any] = {}
+        for key in asked[0]:
+            joined = torch.cat([one[key] for one in asked])
+            inputs[key] = joined.to(runtime.device, runtime.torch_dtype if joined.is_floating_point() else None)
+        if self._decoder_start:
+            inputs["decoder_input_ids"] = torch.tensor([self._decoder_start] * len(asked), device=runtime.device)
+        if "logits_to_keep" in inspect.signature(model.forward).parameters:
+            inputs["logits_to_keep"] = 1  # all of them are gigabytes where images are many tokens
+        return log_odds(model(**inputs).logits[:, -1], self._yes)
+
+    @cached_property
+    def _model(self) -> Any:
+        from transformers import AutoModelForImageTextToText
+
+        with quiet_libraries():
+            model, loaded = AutoModelForImageTextToText.from_pretrained(
+                self._repository.folder,
+                dtype=self._runtime.torch_dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        if loaded["missing_keys"]:  # they would be drawn at random
+            raise self._unfit(f"lacks weights ({min(loaded['missing_keys'])})", "give a complete model")
+        return model.eval()
+
+    @cached_property
+    def _processor(self) -> Any:
+        from transformers import AutoProcessor
+
+        try:
+            return AutoProcessor.from_pretrained(
+                self._repository.folder, local_files_only=True, trust_remote_code=False
+            )
+        except (ImportError, OSError, ValueError) as error:
+            problem = " ".join(str(error).split())
+            raise self._unfit(
+                f"has no processor that can be used here ({problem})", "install what it needs"
+            ) from error
+
+    @cached_property
+    def _question(self) -> Question:
+        return Question(self._processor, self._template, field=self._field, name=str(self._repository.folder))
+
+    @cached_property
+    def _yes(self) -> list[int]:
+        if tokens := yes_tokens(self._processor.tokenizer):
+            return tokens
+        raise self._unfit(f"has no token that reads {YES!r}", "give a model that says it in one token")
+
+    @cached_property
+    def _decoder_start(self) -> list[int]:
+        """The tokens that a decoder of its own begins every answer with; none where there is no such decoder."""
+        config, generation = self._model.config, self._model.generation_config
+        if not (config.is_encoder_decoder or config.get_text_config(decoder=True).is_encoder_decoder):
+            return []
+        if generation.decoder_start_token_id is None:
+            raise self._unfit("does not say what its answers begin with", "set decoder_start_token_id in its config")
+        forced = generation.forced_bos_token_id
+        return [generation.decoder_start_token_id, *([] if forced is None else [forced])]
+
+    def _unfit(self, problem: str, remedy: str) -> InputError:
+        return InputError(problem, field=self._field, value=str(self._repository.folder), remedy=remedy)
+
+
+def load_vqa(
+    model: str,
+    *,
+    revision: str | None = None,
+    base: Path = Path(),
+    device: str = "cpu",
+    dtype: str = "float32",
+    template: str = TEMPLATE,
+    field: str = "scoring.vqa",
+    placement: Placement | None = None,
+) -> VqaScore:
+    """VQAScore with a model of the hub or of a folder. Weights are loaded when something is scored.
+
+    Args:
+        model: a hub id or a folder, relative to `base`, of any image-text-to-text model of transformers.
+        revision: of the hub repository.
+        base: the folder that relative folders are relative to.
+        device: such as "cpu" or "cuda:0".
+        dtype: "float32", "float16" or "bfloat16".
+        template: the question, with `{prompt}` where the prompt goes.
+        field: the document's field that names the model, for errors.
+        placement: as :class:`VqaScore` takes it.
+
+    Raises:
+        InputError: there is no such model, it does not read images, or its weights are not safetensors.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    kinds = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    repository = locate_network(
+        model, revision, base, field=field, kinds=kinds, what="an image-text-to-text model of transformers"
+    )
+    promised = device == "cpu" and dtype == "float32"
+    runtime = Runtime(device, dtype, fixed_batch=FIXED_BATCH if promised else None)
+    return VqaScore(repository, runtime, template=template, field=field, placement=placement)

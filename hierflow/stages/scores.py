@@ -1,0 +1,49 @@
+"""Scoring: what gives the set's images their scores, and filling in those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from hierflow.images import decode_png
+from hierflow.stages.context import Stage
+
+if TYPE_CHECKING:
+    pass
+
+CHUNK = 32
+"""Images decoded, written and scored together: what a crash can cost here."""
+
+
+class Unscored(NamedTuple):
+    """An image that lacks scores.
+
+    Attributes:
+        path: of its file.
+        prompt: what it should show.
+        names: the scores it lacks.
+    """
+
+    path: str
+    prompt: str
+    names: tuple[str, ...]
+
+
+def missing_scores(stage: Stage, images: Sequence[Unscored]) -> list[dict[str, float]]:
+    """The scores that each of `images` lacks.
+
+    Raises:
+        FileNotFoundError: an image is gone.
+    """
+    found: list[dict[str, float]] = [{} for _ in images]
+    lacking = [place for place, image in enumerate(images) if image.names]
+    for start in range(0, len(lacking), CHUNK):
+        chunk = lacking[start : start + CHUNK]
+        pixels = {place: decode_png(stage.store.files.read(images[place].path)) for place in chunk}
+        for name in dict.fromkeys(name for place in chunk for name in images[place].names):
+            places = [place for place in chunk if name in images[place].names]
+            scorer = stage.scorers.of(name)
+            values = scorer.score([pixels[place] for place in places], [images[place].prompt for place in places])
+            for place, value in zip(places, values, strict=True):
+                found[place][name] = value
+    return found

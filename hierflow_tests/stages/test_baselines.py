@@ -1,0 +1,136 @@
+"""Baselines: the same prompts made the standard way, with another seed, and on a shuffled tree."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierflow.hashing import text_hash
+from hierflow.images import decode_png
+from hierflow.scoring.pair import SHARED, Pair
+from hierflow.spec import ImageSetSpec
+from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
+from hierflow.stages.auditing import audit
+from hierflow.stages.baselines import measure, outstanding
+from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, planned, spec_of, stage_of
+
+ALL = list(range(len(PROMPTS)))
+
+
+def spec_with(
+    model: Path, storage: str, *, size: int = 6, prompts: list[str] | None = None, tau: float = 1.0
+) -> ImageSetSpec:
+    spec = spec_of(model, storage=storage, prompts=prompts, sharing={"tau": tau})
+    return spec.model_copy(update={"scoring": spec.scoring.model_copy(update={"baseline_sample": size})})
+
+
+def measured(run: Run) -> list[Pair]:
+    return measure(run.stage, run.compiled, run.prompts, run.assembled.rows)
+
+
+def pixels(run: Run, pair: Pair, arm: str) -> np.ndarray:
+    return decode_png(run.stage.store.files.read(pair.images[arm].path))
+
+
+@pytest.fixture
+def storage() -> str:
+    return f"memory://{uuid.uuid4().hex}"
+
+
+def test_the_standard_arm_is_what_a_set_without_sharing_makes(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    alone = carry_out(spec_of(tiny_learned, sharing={"tau": 0.0})).pixels()
+    other = carry_out(spec_of(tiny_learned, sharing={"tau": 0.0}, seed=1)).pixels()
+    shared = run.pixels()
+    pairs = measured(run)
+    assert sorted(pair.prompt for pair in pairs) == sorted(PROMPTS)
+    for pair in pairs:
+        np.testing.assert_array_equal(pixels(run, pair, STANDARD), alone[pair.prompt, 0])
+        np.testing.assert_array_equal(pixels(run, pair, AGAIN), other[pair.prompt, 0])
+        np.testing.assert_array_equal(pixels(run, pair, SHARED), shared[pair.prompt, 0])
+        assert not np.array_equal(pixels(run, pair, SHARED), pixels(run, pair, STANDARD))
+
+
+def test_the_shuffled_arm_shares_as_much_with_the_wrong_prompts(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    arm = arm_of(SHUFFLED, run.compiled, run.prompts, ALL)
+    assert sum(lane.evaluations for lane in arm.compiled.lanes) == run.compiled.plan.evaluations
+    own, dealt = run.compiled.planted, arm.compiled.planted
+    assert sorted(dealt.texts) == sorted(own.texts)
+    assert dealt.texts != own.texts
+    for row in ALL:
+        assert dealt.texts[arm.leaf_of[row]] == text_hash(PROMPTS[row])
+    for pair in measured(run):
+        assert not np.array_equal(pixels(run, pair, SHARED), pixels(run, pair, SHUFFLED))
+
+
+def test_what_is_measured_is_booked_so_and_made_once(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage, size=4))
+    states = set(run.stage.store.states.sizes())
+    announced = outstanding(run.stage, run.compiled, run.prompts)
+    pairs = measured(run)
+    books = audit(run.stage, run.compiled, run.assembled.rows).books
+    assert books.problems == ()
+    assert len(pairs) == 4
+    assert 0 < books.measured <= announced
+    assert books.executed == run.compiled.plan.evaluations + books.measured
+    assert set(run.stage.store.states.sizes()) == states
+    assert outstanding(run.stage, run.compiled, run.prompts) == 0
+
+    again = carry_out(spec_with(tiny_learned, storage, size=4))
+    assert measured(again) == pairs
+    books = audit(again.stage, again.compiled, again.assembled.rows).books
+    assert (books.executed, books.measured, books.problems) == (0, 0, ())
+
+
+def test_every_image_of_a_pair_has_every_score(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    scores = {row.prompt: dict(row.scores) for row in run.assembled.rows}
+    for pair in measured(run):
+        assert pair.scorers == {"clip_similarity": run.stage.scorers.versions["clip_similarity"]}
+        assert dict(pair.images[SHARED].scores) == scores[pair.prompt]
+        assert all(set(image.scores) == {"clip_similarity"} for image in pair.images.values())
+
+
+def test_an_edit_asks_for_the_baselines_of_what_is_new_alone(tiny_learned: Path, storage: str) -> None:
+    first = measured(carry_out(spec_with(tiny_learned, storage)))
+    edited = [*PROMPTS[:-1], "a yellow hat"]
+    run = carry_out(spec_with(tiny_learned, storage, prompts=edited))
+    pairs = measured(run)
+    steps = run.stage.spec.diffusion.steps
+    books = audit(run.stage, run.compiled, run.assembled.rows).books
+    assert books.problems == ()
+    assert books.measured <= 3 * steps
+    assert {pair.prompt for pair in pairs} == {*PROMPTS, "a yellow hat"}  # the prompt that went still is a witness
+    assert [pair for pair in pairs if pair.prompt != "a yellow hat"] == first
+
+
+def test_another_tau_is_another_policy(tiny_learned: Path, storage: str) -> None:
+    first = measured(carry_out(spec_with(tiny_learned, storage)))
+    run = carry_out(spec_with(tiny_learned, storage, tau=0.2))
+    second = measured(run)
+    assert not {pair.policy for pair in first} & {pair.policy for pair in second}
+    assert run.stage.store.pairs.load() == [*first, *second]
+
+
+def test_a_lost_baseline_is_made_again(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    pairs = measured(run)
+    run.stage.store.files.delete(pairs[0].images[STANDARD].path)
+    again = carry_out(spec_with(tiny_learned, storage))
+    assert measured(again) == pairs
+    books = audit(again.stage, again.compiled, again.assembled.rows).books
+    assert (books.measured, books.problems) == (again.stage.spec.diffusion.steps, ())
+
+
+def test_the_sample_hardly_changes_with_the_prompts(tiny_learned: Path) -> None:
+    _, prompts = planned(stage_of(spec_of(tiny_learned, prompts=[f"prompt {i}" for i in range(50)])))
+    _, more = planned(stage_of(spec_of(tiny_learned, prompts=[f"prompt {i}" for i in range(1, 51)])))
+    drawn = [{p.texts[row] for row in sample(p, 10)} for p in (prompts, more)]
+    assert [len(texts) for texts in drawn] == [10, 10]
+    assert len(drawn[0] & drawn[1]) >= 9
+    assert sample(prompts, 0) == []
+    assert sample(prompts, 99) == list(range(50))
