@@ -95,7 +95,7 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
         "drift": round(comparison.drift, 4),
         "prompts": compiled.plan.leaves,
         "grafts": int(compiled.planted.generations.max()),
-        "retired": len(document.retired),
+        "retired": int((~compiled.live).sum()),
         "partitions": len(document.partitions),
         "partition_sizes": table(partitions),
         "tau": document.tau,

@@ -34,8 +34,8 @@ class CompiledPlan:
     @cached_property
     def live(self) -> npt.NDArray[np.bool_]:
         """(N,) which leaves of the tree stand for prompts of the set."""
-        live = np.ones(self.planted.tree.leaves, dtype=bool)
-        live[list(self.document.retired)] = False
+        live = np.zeros(self.planted.tree.leaves, dtype=bool)
+        live[[leaf for planned in self.document.variants for leaf in planned.leaves]] = True
         return live
 
     @cached_property

@@ -50,6 +50,7 @@ class PlanDocument:
         tree: id of the planted tree.
         prompts: content hash of the prompt set.
         tau, steps, images_per_prompt: the schedule.
+        tau_from: what the document says of tau; a budget, say, that it was found for.
         encoder: fingerprint of text encoder, prior, their settings and seed.
         decoder: fingerprint of the latent decoder.
         scorers: names and versions of the quality scores.
@@ -61,7 +62,6 @@ class PlanDocument:
             grafts have opened.
         tombstones: keys that hold no live prompts: of earlier trees, and of `dormant`.
         planned, standard: evaluations with and without sharing, all variants and image indices together.
-        retired: the leaves of the tree that stand for no prompt of the set any more.
         dormant: partitions of this tree that hold no live prompts; new ones may yet be grafted into them.
         overflow: key of the partition for grafts whose host's has no room; empty if none is open.
     """
@@ -69,6 +69,7 @@ class PlanDocument:
     tree: str
     prompts: str
     tau: float
+    tau_from: Mapping[str, Any]
     steps: int
     images_per_prompt: int
     encoder: str
@@ -82,10 +83,9 @@ class PlanDocument:
     tombstones: tuple[str, ...]
     planned: int
     standard: int
-    retired: tuple[int, ...] = ()
     dormant: tuple[PlannedPartition, ...] = ()
     overflow: str = ""
-    format: int = field(default=3)
+    format: int = field(default=4)
 
     @cached_property
     def id(self) -> str:
@@ -150,7 +150,6 @@ def document_from(stored: dict[str, Any]) -> PlanDocument:
             "partitions": partitions("partitions"),
             "dormant": partitions("dormant"),
             "tombstones": tuple(stored["tombstones"]),
-            "retired": tuple(stored["retired"]),
         }
     )
 

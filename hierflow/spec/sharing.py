@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from hierflow.errors import InputError
 from hierflow.spec.section import Section, finite, number
 
 LinkageName = Literal["ward", "average", "centroid"]
@@ -18,6 +20,13 @@ class SharingSpec(Section):
         1.0,
         ge=0,
         description="The height up to which prompts share the first step; 0 shares nothing.",
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="In place of tau: the share of the standard evaluations that the set may take; tau is the least "
+        "that keeps within it when the tree is founded.",
     )
     linkage: LinkageName = Field("ward", description="How the embedding tree is built.")
     tree: Literal["pinned", "fresh"] = Field(
@@ -46,12 +55,28 @@ class SharingSpec(Section):
         description="Store the states of every so many steps, besides those at splits; 0: none.",
     )
 
-    @field_validator("tau", "graft_tolerance", "max_regret", "max_drift", mode="before")
+    @property
+    def tau_from(self) -> Mapping[str, Any]:
+        """What is said of tau: the one of `tau` and `budget` that holds."""
+        return {"tau": self.tau} if self.budget is None else {"budget": self.budget}
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.budget is not None and "tau" in self.model_fields_set:
+            raise InputError(
+                "stands beside sharing.tau, and either decides how much is shared",
+                field="sharing.budget",
+                value=self.budget,
+                remedy="leave one of them out",
+            )
+        return self
+
+    @field_validator("tau", "budget", "graft_tolerance", "max_regret", "max_drift", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
         return number(value)
 
-    @field_validator("tau", "graft_tolerance", "max_regret", "max_drift")
+    @field_validator("tau", "budget", "graft_tolerance", "max_regret", "max_drift")
     @classmethod
-    def _finite(cls, value: float) -> float:
-        return finite(value)
+    def _finite(cls, value: float | None) -> float | None:
+        return value if value is None else finite(value)

@@ -26,7 +26,7 @@ def can_grow(stage: Stage, before: CompiledPlan) -> bool:
     sharing, adapter, document = stage.spec.sharing, stage.adapter, before.document
     return (
         sharing.tree == "pinned"
-        and document.tau == sharing.tau
+        and dict(document.tau_from) == dict(sharing.tau_from)
         and before.planted.tree.linkage == sharing.linkage
         and document.steps == stage.spec.diffusion.steps
         and document.encoder == adapter.encoder_fingerprint

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from hierflow.hashing import digest
 from hierflow.models.adapter import at_size
+from hierflow.plan.budget import tau_within
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.plan.identity import SamplingIdentity
@@ -41,14 +45,15 @@ def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings, rebuild:
     """
     before = _plan_before(stage)
     if before is None or rebuild == WHOLE or not can_grow(stage, before):
-        return _compiled(stage, prompts, founded(stage, embeddings, before))
-    compiled = _compiled(stage, prompts, grown(stage, embeddings, before))
-    return _compiled(stage, prompts, rebuilt(stage, embeddings, compiled, rebuild)) if rebuild else compiled
+        return _founded(stage, prompts, embeddings, before)
+    tau = before.document.tau
+    compiled = _compiled(stage, prompts, grown(stage, embeddings, before), tau)
+    return _compiled(stage, prompts, rebuilt(stage, embeddings, compiled, rebuild), tau) if rebuild else compiled
 
 
 def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> CompiledPlan:
     """The plan that founding the tree anew would give."""
-    return _compiled(stage, prompts, founded(stage, embeddings, None))
+    return _founded(stage, prompts, embeddings, None)
 
 
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
@@ -71,13 +76,30 @@ def _plan_before(stage: Stage) -> CompiledPlan | None:
         return None
 
 
-def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
+def _founded(stage: Stage, prompts: PromptSet, embeddings: Embeddings, before: CompiledPlan | None) -> CompiledPlan:
+    layout, sharing = founded(stage, embeddings, before), stage.spec.sharing
+    if sharing.budget is None:
+        return _compiled(stage, prompts, layout, sharing.tau)
+    unshared = _compiled(stage, prompts, layout, 0.0)
+    lanes = [_mask(unshared, planned.leaves) for planned in unshared.document.variants]
+    tau = tau_within(sharing.budget, layout.planted.tree, unshared.document.evaluations_a_step, lanes)
+    return _compiled(stage, prompts, layout, tau)
+
+
+def _mask(compiled: CompiledPlan, leaves: Sequence[int]) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(compiled.planted.tree.leaves, dtype=bool)
+    mask[list(leaves)] = True
+    return mask
+
+
+def _compiled(stage: Stage, prompts: PromptSet, layout: Layout, tau: float) -> CompiledPlan:
     """The plan of a layout: what is live, and what each partition must make of it."""
-    adapter, live = stage.adapter, layout.planted.live(prompts.hashes)
+    adapter = stage.adapter
     draft = PlanDocument(
         tree=layout.planted.id,
         prompts=prompts.content_hash,
-        tau=float(stage.spec.sharing.tau),
+        tau=float(tau),
+        tau_from=stage.spec.sharing.tau_from,
         steps=stage.spec.diffusion.steps,
         images_per_prompt=stage.spec.diffusion.images_per_prompt,
         encoder=adapter.encoder_fingerprint,
@@ -91,7 +113,6 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout) -> CompiledPlan:
         tombstones=(),
         planned=0,
         standard=0,
-        retired=tuple(int(leaf) for leaf in (~live).nonzero()[0]),
         overflow=layout.overflow,
     )
     variants = _variants(draft, prompts, layout)

@@ -112,8 +112,8 @@ def _edited(stage: Stage, compiled: CompiledPlan) -> list[str]:
             ),
         ),
         "sharing": (
-            (plan.tau, compiled.planted.tree.linkage),
-            (spec.sharing.tau, spec.sharing.linkage),
+            (dict(plan.tau_from), compiled.planted.tree.linkage),
+            (dict(spec.sharing.tau_from), spec.sharing.linkage),
         ),
     }
     return [section for section, (before, now) in before_and_now.items() if before != now]

@@ -17,7 +17,7 @@ from hierflow.store.states import StateStore
 from hierflow.store.storage import Storage
 
 _MARK = "set.json"
-_FORMAT = 3
+_FORMAT = 4
 """Of everything below a set's folder; another number means that other files, or other fields, lie there."""
 
 

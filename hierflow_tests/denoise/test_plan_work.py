@@ -25,7 +25,7 @@ def compiled(images: int = 1) -> CompiledPlan:
     """Leaves 0 and 1 share steps 1-5 (0.5 <= phi), and steps 1-2 with leaf 2 (0.8)."""
     tree = EmbeddingTree(np.array([[0, 1], [2, 3]]), np.array([0.45, 0.8]), "ward")
     sampling = SamplingIdentity("d", {}, 4.0, 8, 8, "float32", 0, "per_root", 8)
-    document = PlanDocument("t", "p", 1.0, STEPS, images, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
+    document = PlanDocument("t", "p", 1.0, {}, STEPS, images, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
     return CompiledPlan(document, PlantedTree(tree, ("a", "b", "c"), "e"))
 
 
@@ -150,7 +150,7 @@ def test_paths_may_be_deeper_than_pythons_stack() -> None:
     merges = np.array([[0, 1], *([n + i, i + 2] for i in range(n - 2))])  # a chain
     tree = EmbeddingTree(merges, np.linspace(0.01, 0.99, n - 1), "ward")
     sampling = SamplingIdentity("d", {}, 4.0, 8, 8, "float32", 0, "per_root", 8)
-    document = PlanDocument("t", "p", 1.0, steps, 1, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
+    document = PlanDocument("t", "p", 1.0, {}, steps, 1, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
     deep = CompiledPlan(document, PlantedTree(tree, tuple(f"{i:05}" for i in range(n)), "e"))
     leaf = int(deep.plan.segment_of_node[0])
     stretches = plan_work({deep.lanes[0]: [leaf]}, has=lambda _: False, load=lambda _: None, checkpoint_every=0)

@@ -55,6 +55,7 @@ def planned(
         tree="tree",
         prompts="prompts",
         tau=tau,
+        tau_from={"tau": tau},
         steps=steps,
         images_per_prompt=images,
         encoder="encoder",
@@ -166,7 +167,9 @@ def test_the_tree_of_the_live_prompts_has_the_plan_s_frontier(
 
 def test_retired_prompts_are_not_drawn() -> None:
     whole = planned(grown(9), max_prompts=3)
-    less = CompiledPlan(replace(whole.document, retired=(2, 5)), whole.planted)
+    all_leaves = whole.document.variants[0]
+    some = replace(all_leaves, leaves=tuple(leaf for leaf in all_leaves.leaves if leaf not in (2, 5)))
+    less = CompiledPlan(replace(whole.document, variants=(some,)), whole.planted)
     labels = written(less, [f"prompt {leaf}" for leaf in range(9) if leaf not in (2, 5)])
     drawn = {label for label in labels if label.startswith("prompt ")}
     assert drawn == {f"prompt {leaf}" for leaf in (0, 1, 3, 4, 6, 7, 8)}

@@ -33,6 +33,7 @@ def compiled(prompts: int = 9, *, tau: float = 1.2, steps: int = 6, images: int 
         tree=tree.id,
         prompts="p" * 64,
         tau=tau,
+        tau_from={"tau": tau},
         steps=steps,
         images_per_prompt=images,
         encoder="enc",

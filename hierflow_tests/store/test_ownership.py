@@ -100,5 +100,5 @@ def test_a_folder_in_another_format_is_refused_before_anything_is_read(place: st
     store.claim()
     write_json(store.files, "set.json", {**read_json(store.files, "set.json"), "format": 1})
     for refuse in (store.check_owner, store.claim):
-        with pytest.raises(InputError, match="in format 1, and this hierflow reads 3; use the"):
+        with pytest.raises(InputError, match="in format 1, and this hierflow reads 4; use the"):
             refuse()
