@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.mini_model.grammar import ATTRIBUTE_SIZES, Attributes, prompt_for
+from hierflow.mini.catalogue.grammar import ATTRIBUTE_SIZES, Attributes, prompt_for
 
 KNOWN = (8, 6, 4, 6, 4)
 """How many products, colors, patterns, backgrounds and styles the catalogue draws from."""

@@ -41,6 +41,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.latents import denoise_partition
 from hierflow.stages.planning import adopt, make_plan
+from hierflow.store.conditioning import stacked
 
 PLAIN_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
@@ -89,7 +90,9 @@ class Bench:
         cache = self.stage.store.conditioning(self.adapter.encoder_fingerprint)
         cache.write(prompts.hashes, model.drawn(prompts.distinct))
         embeddings = embed(self.stage, prompts)
-        self.rows = {name: torch.from_numpy(array) for name, array in embeddings.conditioning.items()}
+        rows = cache.read(embeddings.hashes)
+        found = stacked(rows[text] for text in embeddings.hashes)
+        self.rows = {name: torch.from_numpy(array) for name, array in found.items()}
         self.compiled: CompiledPlan = make_plan(self.stage, prompts, embeddings)
         adopt(self.stage, self.compiled)
 

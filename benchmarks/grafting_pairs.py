@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from benchmarks.attaching import attached_by
 from benchmarks.catalogue import draw
-from benchmarks.mini_model.classifier import classify
-from benchmarks.mini_model.grammar import parse_prompt
+from hierflow.mini.catalogue.grammar import parse_prompt
+from hierflow.mini.judges.classifier import classify
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.plan.segments import Plan, compile_plan

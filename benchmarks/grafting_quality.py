@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from benchmarks.attaching import RULES
 from benchmarks.grafting_pairs import Outcome, Setting, compare
-from benchmarks.mini_model.grammar import ATTRIBUTE_NAMES
 from benchmarks.results import header, kept
+from hierflow.mini.catalogue.grammar import ATTRIBUTE_NAMES
 
 MARGIN = 0.02
 """Grafting is non-inferior if it loses less than this share of images."""

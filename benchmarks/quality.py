@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.mini_model.classifier import accuracy, parse_prompt
 from hierflow.document import load_document
 from hierflow.generate import generate
+from hierflow.mini.catalogue.grammar import parse_prompt
+from hierflow.mini.judges.classifier import accuracy
 
 SETTINGS = ((0.0, "ward"), (0.3, "ward"), (0.6, "ward"), (1.0, "ward"), (0.5, "average"), (0.5, "centroid"))
 COLUMNS = ("product", "color", "pattern", "background", "style", "all_5")

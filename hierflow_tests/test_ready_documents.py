@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from benchmarks.mini_model.grammar import parse_prompt
 from hierflow.document import load_document
+from hierflow.mini.catalogue.grammar import parse_prompt
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.advice import advice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hierflow.models.adapter import Adapter
@@ -39,13 +40,14 @@ class BatchedPrediction:
         return (self.meter.rows - self.padding_rows) // self._rows_per_evaluation
 
     def predict(
-        self, adapter: Adapter, latents: torch.Tensor, index: int, conditioning: dict[str, torch.Tensor]
+        self, adapter: Adapter, latents: torch.Tensor, index: int, conditioning: Sequence[Mapping[str, torch.Tensor]]
     ) -> torch.Tensor:
         """The guided model output (B, ...) at timestep number `index` for latents (B, ...).
 
         Args:
             adapter: the model at the size of the latents.
-            latents, index, conditioning: as its `predict` takes them.
+            latents, index: as its `predict` takes them.
+            conditioning: of each row, without a row axis, on any device; a batch of it at a time is on the latents'.
         """
         import torch
 
@@ -56,7 +58,8 @@ class BatchedPrediction:
             at = [done + row for row in rows]
             seen = self.meter.rows
             try:
-                means = {name: mean[at] for name, mean in conditioning.items()}
+                rows_of = {name: [conditioning[row][name] for row in at] for name in conditioning[0]}
+                means = {name: torch.stack(own).to(latents.device) for name, own in rows_of.items()}
                 output = adapter.predict(latents[at], index, means)
             except torch.OutOfMemoryError:
                 if not self.batches.halve():

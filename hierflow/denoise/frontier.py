@@ -29,7 +29,7 @@ class Frontier:
 
     Args:
         adapter: the model.
-        conditioning: for a stretch, the mean conditioning of its node by name, without a row axis.
+        conditioning: for a stretch, the mean conditioning of its node by name, without a row axis; on the CPU.
         representative: for a segment, the smallest text hash of its founding members.
         keep: is given every state that a stretch wants stored, and its id.
         on_level: is told the step and the number of nodes after every level.
@@ -76,7 +76,7 @@ class _Front:
         self._frontier, self._adapter, self._stretches = frontier, adapter, stretches
         self._active: list[Stretch] = []
         self._state: SamplerState | None = None
-        self._means: dict[str, torch.Tensor] = {}
+        self._means: dict[tuple[int, str | None], dict[str, torch.Tensor]] = {}
 
     def advance(self, step: int) -> int:
         """Execute step `step` of all nodes that have it; returns how many they are."""
@@ -98,7 +98,8 @@ class _Front:
         """One level: predict in batches, step the sampler once."""
         sampler = self._adapter.sampler
         state.restore(sampler.scheduler)
-        output = self._frontier.prediction.predict(self._adapter, state.latents, step - 1, self._means)
+        means = [self._means[_conditioned(stretch)] for stretch in self._active]
+        output = self._frontier.prediction.predict(self._adapter, state.latents, step - 1, means)
         generators = [
             generator(s.lane.variant.seed, s.lane.image_index, self._frontier.representative(s.segment), step)
             for s in self._active
@@ -131,8 +132,15 @@ class _Front:
         ]
         return SamplerState.captured(sampler.scheduler, self._adapter.initial_latents(generators))
 
-    def _mean_conditioning(self) -> dict[str, torch.Tensor]:
-        import torch
+    def _mean_conditioning(self) -> dict[tuple[int, str | None], dict[str, torch.Tensor]]:
+        """The conditioning of the nodes that are active, each made once and forgotten when it has done its work."""
+        active = {_conditioned(stretch): stretch for stretch in self._active}
+        return {
+            key: self._means[key] if key in self._means else self._frontier.conditioning(stretch)
+            for key, stretch in active.items()
+        }
 
-        rows = [self._frontier.conditioning(stretch) for stretch in self._active]
-        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+def _conditioned(stretch: Stretch) -> tuple[int, str | None]:
+    """What stretches of equal conditioning have in common."""
+    return stretch.segment, stretch.lane.variant.negative_prompt

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hierflow.errors import InputError
+from hierflow.mini import WEIGHTS
 from hierflow.models.families import FAMILIES, Family
 from hierflow.models.hub import from_hub, is_hub_id
 from hierflow.models.lora import Lora, locate_loras
@@ -13,7 +14,6 @@ from hierflow.models.repository import Repository
 from hierflow.models.safety import locate_safety_check
 from hierflow.spec import DiffusionSpec
 
-MINI = Path(__file__).parent / "mini" / "weights"
 _FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
 
 
@@ -40,7 +40,7 @@ class ModelSource:
     @property
     def is_mini(self) -> bool:
         """Whether this is the embedded model."""
-        return self.repository.folder == MINI / "decoder"
+        return self.repository.folder == WEIGHTS / "decoder"
 
 
 def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
@@ -64,7 +64,7 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
 def _model(spec: DiffusionSpec, base: Path) -> ModelSource:
     if spec.model == "mini":
         kandinsky = FAMILIES["KandinskyV22Pipeline"]
-        return ModelSource("mini", kandinsky, Repository(MINI / "decoder"), Repository(MINI / "prior"))
+        return ModelSource("mini", kandinsky, Repository(WEIGHTS / "decoder"), Repository(WEIGHTS / "prior"))
     folder = (base / spec.model).resolve()
     if folder.is_dir():
         decoder = folder / "decoder"

@@ -33,5 +33,5 @@ def mini_warnings(texts: Sequence[str]) -> list[str]:
     rest = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
     return [
         f"the mini model draws only its own catalogue and has never seen {shown}{rest}: "
-        "pictures of such prompts mean nothing (see hierflow/models/mini/README.md)"
+        "pictures of such prompts mean nothing (see hierflow/mini/README.md)"
     ]

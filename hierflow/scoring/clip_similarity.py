@@ -70,6 +70,10 @@ class ClipSimilarity:
                 raise RunError(f"the CLIP similarity of prompt {prompt[:80]!r} is {cosine}")
         return [float(cosine) for cosine in cosines]
 
+    def image_embeddings(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """The embeddings of at least one image (uint8, height x width x 3): (images, embedding), each of length 1."""
+        return _unit(self._embedded(list(images), self._embed_images))
+
     def _embedded(self, items: list[Any], embed: Callable[[list[Any]], torch.Tensor]) -> NDArray[np.float64]:
         """`items` through `embed` in full batches: float64, shape (items, embedding)."""
         import torch

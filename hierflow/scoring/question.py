@@ -40,8 +40,8 @@ class Question:
             self._before = None
         if self._before is None:
             raise InputError(
-                f"has a processor ({type(processor).__name__}) without a chat template that shows images, and without "
-                "an image token",
+                f"has a processor ({type(processor).__name__}) without a chat template that shows images, and "
+                "without an image token",
                 field=field,
                 value=name,
                 remedy="give a model that is asked through a chat template, or through an image token",

@@ -1,4 +1,4 @@
-"""Where a scorer's network lies: a folder or a hub repository of one transformers model. Nothing here loads a weight."""
+"""Where a scorer's network lies: a folder or a hub repository of one model. Nothing here loads a weight."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class VqaScore:
         runtime: on what it runs; bits are promised where it has a fixed batch.
         template: the question, with `{prompt}` where the prompt goes.
         field: the document's field that names the model, for errors.
-        placement: of the networks that make room for the model while it works; None if it shares its device with none.
+        placement: of networks that make room for the model while it works; None where there are none.
 
     Raises:
         InputError: the template has no place for the prompt.

@@ -5,6 +5,7 @@ These models know neither YAML nor Dagster; :mod:`hierflow.document` reads them 
 """
 
 from hierflow.spec.diffusion import SAFETENSORS_PATTERN, AttentionName, DiffusionSpec, LoraSpec, SchedulerName
+from hierflow.spec.embedding import EmbeddingSpec
 from hierflow.spec.image_set import (
     NAME_PATTERN,
     URL_PATTERN,
@@ -27,6 +28,7 @@ __all__ = [
     "ClipSpec",
     "CostSpec",
     "DiffusionSpec",
+    "EmbeddingSpec",
     "ImageSetSpec",
     "LinkageName",
     "LoraSpec",

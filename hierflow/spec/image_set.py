@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSource
 from hierflow.spec.diffusion import DiffusionSpec
+from hierflow.spec.embedding import EmbeddingSpec
 from hierflow.spec.running import AssetsSpec, RunsSpec, ScheduleSpec
 from hierflow.spec.scoring import ScoringSpec
 from hierflow.spec.section import Section, finite, number
@@ -75,6 +76,7 @@ class ImageSetSpec(Section):
         description="Where the prompts come from: one of `file`, `text`, `template` with `axes`, and `table`."
     )
     diffusion: DiffusionSpec = Field(DiffusionSpec(), description="The model and how it samples.")
+    embedding: EmbeddingSpec = Field(EmbeddingSpec(), description="What the tree clusters the prompts by.")
     sharing: SharingSpec = Field(SharingSpec(), description="How much similar prompts share.")
     scoring: ScoringSpec = Field(ScoringSpec(), description="How good images are, and what they are compared with.")
     partitions: PartitionsSpec = Field(PartitionsSpec(), description="How the set is divided.")

@@ -47,7 +47,7 @@ class Comparison:
 def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> Comparison:
     """Compare a plan with the one a fresh tree over the same prompts would give; nothing is denoised."""
     plan, planted = compiled.plan, compiled.planted
-    vectors = vectors_of(stage, planted)
+    vectors = vectors_of(stage, planted, embeddings)
     mismatch = mean_mismatch(plan, vectors, founding_directions(planted, vectors))
     if planted.texts == embeddings.hashes:  # it is the fresh tree
         return Comparison(plan.evaluations, plan.evaluations, mismatch, mismatch)

@@ -14,6 +14,7 @@ from typing import Any
 from hierflow.errors import InputError
 from hierflow.hashing import digest
 from hierflow.models.adapter import Adapter
+from hierflow.models.embedder import Embedder
 from hierflow.progress import OpenProgress, Silent
 from hierflow.scoring.choice import Scorers
 from hierflow.spec import ImageSetSpec
@@ -63,6 +64,13 @@ class Stage:
     def scorers(self) -> Scorers:
         """What gives the set's images their scores."""
         return Scorers(self.spec.scoring, self.adapter, self.base)
+
+    @cached_property
+    def embedder(self) -> Embedder | None:
+        """What embeds the prompts that the tree clusters; None where it clusters by their conditioning."""
+        from hierflow.models.embedder import open_embedder
+
+        return open_embedder(self.spec.embedding, self.base, self.adapter)
 
     @cached_property
     def pace(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.partitions import cut_bins, inherited_keys, leaves_of
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import Embeddings
+from hierflow.stages.embeddings import Embeddings, clustering
 from hierflow.stages.layout import Bin, Layout, key_for
 from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import PlantedTree
@@ -16,7 +16,8 @@ from hierflow.tree.planted import PlantedTree
 def founded(stage: Stage, embeddings: Embeddings, before: CompiledPlan | None) -> Layout:
     """A tree over the prompts as they are; its partitions go on with the keys of `before` where they can."""
     tree = EmbeddingTree.from_embeddings(embeddings.vectors, stage.spec.sharing.linkage)
-    planted = PlantedTree(tree, embeddings.hashes, stage.adapter.encoder_fingerprint)
+    encoder = stage.adapter.encoder_fingerprint
+    planted = PlantedTree(tree, embeddings.hashes, encoder, clustering=clustering(stage))
     bins = cut_bins(tree, stage.spec.partitions.max_prompts)
     texts = [[planted.texts[leaf] for leaf in leaves_of(tree, subtrees)] for subtrees in bins]
     inherited, tombstones = _keys_before(before, texts)

@@ -14,7 +14,7 @@ from hierflow.plan.mismatch import founding_directions, mean_mismatch
 from hierflow.plan.partitions import TRUNK
 from hierflow.plan.segments import compile_plan
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import Embeddings, stored_conditioning
+from hierflow.stages.embeddings import Embeddings, clustering, tree_vectors
 from hierflow.stages.layout import Bin, Layout, key_for
 from hierflow.tree.planted import Graft, PlantedTree
 
@@ -28,6 +28,7 @@ def can_grow(stage: Stage, before: CompiledPlan) -> bool:
         sharing.tree == "pinned"
         and dict(document.tau_from) == dict(sharing.tau_from)
         and before.planted.tree.linkage == sharing.linkage
+        and before.planted.clustering.fingerprint == clustering(stage).fingerprint
         and document.steps == stage.spec.diffusion.steps
         and document.encoder == adapter.encoder_fingerprint
         and document.sampling.root(0) == adapter.identity.root(0)
@@ -53,7 +54,7 @@ def grown(stage: Stage, embeddings: Embeddings, before: CompiledPlan) -> Layout:
     rows = [row for row, text in enumerate(embeddings.hashes) if text not in planted.leaf_of]
     if not rows:
         return _kept(before)
-    vectors = vectors_of(stage, planted)
+    vectors = vectors_of(stage, planted, embeddings)
     means = founding_directions(planted, vectors)
     tau, steps = before.document.tau, before.document.evaluations_a_step
     founding = compile_plan(planted.tree, tau, steps, planted.generations == 0)
@@ -134,7 +135,7 @@ def _kept(before: CompiledPlan) -> Layout:
     return Layout(before.planted, bins, document.tombstones, document.overflow)
 
 
-def vectors_of(stage: Stage, planted: PlantedTree) -> Float:
+def vectors_of(stage: Stage, planted: PlantedTree, embeddings: Embeddings) -> Float:
     """(N, D) the embedding of every leaf, retired ones included."""
-    conditioning = stored_conditioning(stage, planted.encoder, planted.texts)
-    return stage.adapter.tree_embeddings(conditioning)
+    texts = dict(zip(embeddings.hashes, embeddings.texts, strict=True))
+    return tree_vectors(stage, planted.encoder, planted.texts, texts)

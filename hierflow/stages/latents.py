@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
@@ -22,7 +19,7 @@ from hierflow.plan.partitions import TRUNK
 from hierflow.stages.agreement import check_model
 from hierflow.stages.batch_size import batches_of
 from hierflow.stages.context import Stage, Stopwatch
-from hierflow.stages.embeddings import stored_conditioning, stored_negative
+from hierflow.stages.node_conditioning import node_conditioning
 from hierflow.store.ledger import MEASURED, Entry, OpenEntry
 
 if TYPE_CHECKING:
@@ -177,13 +174,14 @@ def _execute(
         progress.advance(nodes)
 
     try:
+        conditioning = node_conditioning(stage, compiled, stretches)
         network = stage.adapter.network
         booking.watch.lap("load")
         booking.watch.seconds["startup"] = time.time() - stage.began
         progress = stage.progress(f"denoising {key or _UNPARTITIONED[kind]}", sum(map(len, stretches)))
         frontier = Frontier(
             stage.adapter,
-            conditioning=_mean_conditioning(stage, compiled),
+            conditioning=conditioning,
             representative=_representatives(compiled),
             keep=keep,
             on_level=on_level,
@@ -250,34 +248,3 @@ def _counts(prediction: BatchedPrediction) -> dict[str, int]:
 def _representatives(compiled: CompiledPlan) -> Callable[[int], str]:
     """Each segment's noise key: the smallest text hash of its founding members."""
     return cache(lambda segment: min(compiled.planted.founders(int(compiled.plan.nodes[segment]))))
-
-
-def _mean_conditioning(stage: Stage, compiled: CompiledPlan) -> Callable[[Stretch], dict[str, torch.Tensor]]:
-    """Each node's conditioning: the mean over its founding members, in float64 and founding order, cast once.
-
-    A negative prompt that rows set stands in place of the document's.
-    """
-    import torch
-
-    planted = compiled.planted
-    rows = stored_conditioning(stage, planted.encoder, planted.texts)
-    runtime = stage.adapter.runtime
-
-    def on_device(row: npt.NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(row).to(runtime.torch_dtype).to(runtime.device)
-
-    @cache
-    def mean(segment: int) -> dict[str, torch.Tensor]:
-        members = planted.founding_members(int(compiled.plan.nodes[segment]))
-        means = {name: array[members].mean(axis=0, dtype=np.float64) for name, array in rows.items()}
-        return {name: on_device(row) for name, row in means.items()}
-
-    @cache
-    def negative(prompt: str) -> dict[str, torch.Tensor]:
-        return {name: on_device(row) for name, row in stored_negative(stage, prompt).items()}
-
-    def conditioning(stretch: Stretch) -> dict[str, torch.Tensor]:
-        prompt = stretch.lane.variant.negative_prompt
-        return mean(stretch.segment) if prompt is None else mean(stretch.segment) | negative(prompt)
-
-    return conditioning

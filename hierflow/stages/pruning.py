@@ -24,7 +24,7 @@ _FILES = {
     "plans": re.compile(r"plans/([0-9a-f]{64})\.(?:json|png)"),
     "trees": re.compile(r"trees/([0-9a-f]{64})\.safetensors"),
     "prompt sets": re.compile(r"prompts/([0-9a-f]{64})\.parquet"),
-    "conditioning": re.compile(r"(conditioning/[^/]+/[0-9a-f]{32}\.safetensors)"),
+    "conditioning": re.compile(r"((?:conditioning|embeddings)/[^/]+/[0-9a-f]{32}\.safetensors)"),
     "states": re.compile(r"states/[0-9a-f]{2}/([0-9a-f]{64})\.safetensors"),
 }
 """The files that may go and what names each, in the order in which they go: what names others before those.
@@ -94,8 +94,9 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
     document, planted = compiled.document, compiled.planted
     records, images = _pictures(stage, compiled, assembled(stage, compiled, prompts).rows)
     negatives = {planned.variant.negative_prompt for planned in document.variants} - {None}
-    encoders = {planted.encoder: set(planted.texts)}
-    encoders |= {negative_encoder(stage, str(negative)): {OF_NOTHING} for negative in negatives}
+    held = [(stage.store.conditioning(planted.encoder), set(planted.texts))]
+    held += [(stage.store.conditioning(negative_encoder(stage, str(text))), {OF_NOTHING}) for text in negatives]
+    held += [(stage.store.embeddings(planted.clustering.fingerprint or planted.encoder), set(planted.texts))]
     return {
         "records": records,
         "images": set(images),
@@ -105,9 +106,9 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
         "prompt sets": {document.prompts, *_current_prompts(stage)},
         "conditioning": {
             path
-            for encoder, texts in encoders.items()
-            for path, held in stage.store.conditioning(encoder).shards().items()
-            if texts & set(held)
+            for cache, texts in held
+            for path, own in cache.shards().items()
+            if texts & set(own)
         },
         "states": {
             lane.ids.at(segment, step)

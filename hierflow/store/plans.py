@@ -11,7 +11,7 @@ from hierflow.plan.document import document_from
 from hierflow.store.sealed import read_arrays, read_json, write_arrays, write_json
 from hierflow.store.storage import DamagedFileError, Storage
 from hierflow.tree.embedding_tree import EmbeddingTree
-from hierflow.tree.planted import Growth, PlantedTree
+from hierflow.tree.planted import Clustering, Growth, PlantedTree
 
 _POINTER = "current.json"
 
@@ -44,7 +44,12 @@ class PlanBook:
                 "generations": planted.generations,
                 "labels": planted.labels,
             }
-            meta = {"texts": list(planted.texts), "encoder": planted.encoder, "linkage": planted.tree.linkage}
+            meta = {
+                "texts": list(planted.texts),
+                "encoder": planted.encoder,
+                "clustering": list(planted.clustering),
+                "linkage": planted.tree.linkage,
+            }
             write_arrays(self._storage, _tree_path(planted.id), arrays, meta)
         path = _plan_path(compiled.document.id)
         if not self._intact(read_json, path):
@@ -89,7 +94,9 @@ class PlanBook:
         arrays, meta = read_arrays(self._storage, _tree_path(document.tree))
         tree = EmbeddingTree(arrays["merges"], arrays["heights"], meta["linkage"])
         growth = Growth(arrays["generations"], arrays["labels"])
-        return CompiledPlan(document, PlantedTree(tree, tuple(meta["texts"]), meta["encoder"], growth))
+        clustering = Clustering(*meta["clustering"])
+        planted = PlantedTree(tree, tuple(meta["texts"]), meta["encoder"], growth, clustering)
+        return CompiledPlan(document, planted)
 
     def _intact(self, read: Callable[[Storage, str], object], path: str) -> bool:
         try:

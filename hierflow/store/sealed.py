@@ -13,6 +13,8 @@ from hierflow.hashing import bytes_digest, canonical_json, digest
 from hierflow.store.storage import DamagedFileError, Storage
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+_HEAD = 32_768
+"""Bytes that hold most headers."""
 
 
 def write_json(storage: Storage, path: str, payload: Mapping[str, Any], *, durable: bool = True) -> None:
@@ -59,6 +61,32 @@ def read_arrays(storage: Storage, path: str) -> tuple[dict[str, npt.NDArray[Any]
     data = storage.read(path)
     meta = verified_meta(data, storage.url(path))
     return load(data), meta
+
+
+def read_meta(storage: Storage, path: str, size: int) -> dict[str, Any]:
+    """The meta at `path` by the head of the file alone; that the rest is what was sealed, only reading it can tell.
+
+    Args:
+        storage, path: where it lies.
+        size: the bytes of the file, as a listing has them.
+
+    Raises:
+        FileNotFoundError: nothing lies there.
+        DamagedFileError: the head is not that of a sealed file, or the file ends elsewhere than it says.
+    """
+    data = storage.read(path, min(size, _HEAD))
+    try:
+        length = int.from_bytes(data[:8], "little")
+        if len(data) < 8 + length <= size:
+            data = storage.read(path, 8 + length)
+        header = json.loads(data[8 : 8 + length])
+        meta: dict[str, Any] = json.loads(header.pop("__metadata__")["hierflow"])
+        ends = [tensor["data_offsets"][1] for tensor in header.values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFileError(f"{storage.url(path)} is not a sealed safetensors file ({error})") from error
+    if size != 8 + length + max(ends, default=0):
+        raise DamagedFileError(f"{storage.url(path)} is not as long as it says")
+    return meta
 
 
 def sealed_tensors(tensors: Mapping[str, Any], meta: Mapping[str, Any], save: Any) -> bytes:

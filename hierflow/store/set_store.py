@@ -46,7 +46,11 @@ class SetStore:
 
     def conditioning(self, encoder: str) -> ConditioningCache:
         """The cache of what the encoders with that fingerprint made."""
-        return ConditioningCache(self.files, encoder)
+        return ConditioningCache(self.files, "conditioning", encoder)
+
+    def embeddings(self, model: str) -> ConditioningCache:
+        """The cache of what trees cluster by, as made by the model with that fingerprint."""
+        return ConditioningCache(self.files, "embeddings", model)
 
     def check_location(self) -> None:
         """Refuse a location that cannot hold a folder, without making one.

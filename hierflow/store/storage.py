@@ -108,14 +108,14 @@ class Storage:
         full = self._full(path) if path else self._root
         return full if self._local else str(self._fs.unstrip_protocol(full))
 
-    def read(self, path: str) -> bytes:
-        """The bytes at `path`.
+    def read(self, path: str, end: int | None = None) -> bytes:
+        """The bytes at `path`, the first `end` of them or all.
 
         Raises:
             FileNotFoundError: nothing lies there.
         """
         try:
-            return bytes(self._fs.cat_file(self._full(path)))
+            return bytes(self._fs.cat_file(self._full(path), end=end))
         except NotADirectoryError as error:  # a file lies where a folder should; `prepare` says so
             raise FileNotFoundError(path) from error
 

@@ -22,6 +22,22 @@ from hierflow.tree.embedding_tree import EmbeddingTree
 Int = npt.NDArray[np.int64]
 
 
+class Clustering(NamedTuple):
+    """What a tree is clustered by.
+
+    Attributes:
+        name: as a document says it.
+        fingerprint: of the model that embeds the prompts; empty for their conditioning, which an encoder of its own
+            fingerprint makes.
+    """
+
+    name: str
+    fingerprint: str
+
+
+CONDITIONING = Clustering("conditioning", "")
+
+
 class Graft(NamedTuple):
     """A cluster of new prompts and where it leaves the tree that is there.
 
@@ -70,14 +86,16 @@ class PlantedTree:
         tree: the embedding tree; leaf i is the prompt `texts[i]`.
         texts: text hashes: the founding prompts', ascending, so that the order of the prompts file has no say; then
             each graft's, ascending. A prompt that was grafted anew occurs again.
-        encoder: fingerprint of what made the embeddings.
+        encoder: fingerprint of what made the conditioning of its nodes.
         growth: generations and labels; None for a tree that nothing has been grafted on.
+        clustering: what it is clustered by.
     """
 
     tree: EmbeddingTree
     texts: tuple[str, ...]
     encoder: str
     growth: Growth | None = None
+    clustering: Clustering = CONDITIONING
 
     @cached_property
     def generations(self) -> Int:
@@ -98,7 +116,8 @@ class PlantedTree:
         """Content hash (64 hex digits). The merges are in it, as near-ties may fall otherwise on another machine."""
         shape = [self.tree.merges.tolist(), self.tree.heights.tolist()]
         grown = [self.generations.tolist(), self.labels.tolist()]
-        return digest("hierflow tree 2", self.encoder, self.tree.linkage, list(self.texts), shape, grown)
+        by = self.clustering.fingerprint
+        return digest("hierflow tree 3", self.encoder, by, self.tree.linkage, list(self.texts), shape, grown)
 
     @cached_property
     def leaf_of(self) -> dict[str, int]:
@@ -216,6 +235,7 @@ class _Grafting:
             planted.texts + tuple(text for graft in self.grafts for text in graft.texts),
             planted.encoder,
             Growth(np.concatenate([planted.generations, *generations]).astype(np.int64), labels),
+            planted.clustering,
         )
         moved = np.array([number[node] for node in range(old)], dtype=np.int64)
         above = np.array([number[self.above.get(node, node)] for node in range(old)], dtype=np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.catalogue import KNOWN, draw
 from benchmarks.grafting_pairs import Outcome, Setting, compare
 from benchmarks.grafting_quality import lower_bound, rows_of
-from benchmarks.mini_model.grammar import parse_prompt
+from hierflow.mini.catalogue.grammar import parse_prompt
 
 
 def test_a_catalogue_names_all_attributes_and_the_unseen_are_other_products() -> None:

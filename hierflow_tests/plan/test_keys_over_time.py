@@ -35,7 +35,7 @@ def embedded(texts: Sequence[str]) -> Embeddings:
     for text in by_hash.values():
         product, number = text.split()
         vectors.append(np.eye(5)[DIRECTION[product]] + 0.01 * int(number) * np.eye(5)[4])
-    return Embeddings(tuple(by_hash.values()), tuple(by_hash), {}, np.array(vectors), 0)
+    return Embeddings(tuple(by_hash.values()), tuple(by_hash), np.array(vectors), 0)
 
 
 def several(product: str, *numbers: int) -> list[str]:

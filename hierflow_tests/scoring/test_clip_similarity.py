@@ -20,7 +20,7 @@ import hierflow.scoring
 from hierflow.errors import RunError
 from hierflow.scoring import ClipSimilarity, Scorer
 
-WEIGHTS = Path(hierflow.scoring.__file__).parents[1] / "models" / "mini" / "weights" / "prior"
+WEIGHTS = Path(hierflow.scoring.__file__).parents[1] / "mini" / "weights" / "prior"
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8))
 PROMPTS = [f"a photo of a {color} {thing}" for color in ("red", "blue") for thing in ("mug", "chair", "lamp")]
 PROMPTS += ["a photo of a green mug on a wooden table " * 20]

@@ -34,7 +34,9 @@ def test_a_chat_template_that_shows_no_image_is_refused(tmp_path: Path) -> None:
         question(save_tiny_llava(tmp_path, chat_template=deaf))
 
 
-def test_a_processor_with_neither_template_nor_mark_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_with_neither_template_nor_mark_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     processor = AutoProcessor.from_pretrained(save_tiny_llava(tmp_path, chat_template=None))
     monkeypatch.delattr(processor, "image_token")
     with pytest.raises(InputError, match="without an image token; give a model that is asked through"):
@@ -52,7 +54,7 @@ def test_equal_lengths_and_sizes_mean_equal_shapes(name: str, tmp_path: Path) ->
         for picture in (PICTURE, other)
     }
     assert asked.length("a mug") == asked.length("a hat") < asked.length("a red mug")
-    assert len(shapes) == 4
+    assert len(shapes) == len({length for length, *_ in shapes})
 
 
 def test_braces_in_a_prompt_are_words(tmp_path: Path) -> None:

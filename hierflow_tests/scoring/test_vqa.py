@@ -59,8 +59,8 @@ def test_neighbours_order_and_number_change_no_bit_of_a_score(judge: VqaScore) -
 @pytest.mark.parametrize(
     ("name", "asked"),
     {
-        "llava": f'<|im_start|>user\n{IMAGE * 4}Does this figure show "a red mug"? Please answer yes or no.<|im_end|>\n'
-        "<|im_start|>assistant\n",
+        "llava": f'<|im_start|>user\n{IMAGE * 4}Does this figure show "a red mug"? Please answer yes or no.'
+        "<|im_end|>\n<|im_start|>assistant\n",
         "paligemma": f'{IMAGE * 4}<|im_start|>Does this figure show "a red mug"? Please answer yes or no.\n',
     }.items(),
 )
@@ -151,7 +151,7 @@ def _edit_weights(folder: Path, change: Any) -> Path:
 
 def test_an_answer_that_is_no_number_is_an_error_and_not_a_score(tmp_path: Path) -> None:
     def spoil(weights: dict[str, torch.Tensor]) -> None:
-        weights["lm_head.weight"].fill_(torch.nan)
+        weights["language_model.lm_head.weight"].fill_(torch.nan)
 
     spoilt = load_vqa(str(_edit_weights(save_tiny_llava(tmp_path), spoil)))
     with pytest.raises(RunError, match="VQA score of prompt 'a mug' is nan"):
@@ -160,16 +160,14 @@ def test_an_answer_that_is_no_number_is_an_error_and_not_a_score(tmp_path: Path)
 
 def test_missing_weights_are_refused_and_not_drawn_at_random(tmp_path: Path) -> None:
     def lose(weights: dict[str, torch.Tensor]) -> None:
-        del weights["lm_head.weight"]
+        del weights["language_model.lm_head.weight"]
 
     lossy = load_vqa(str(_edit_weights(save_tiny_llava(tmp_path), lose)))
-    with pytest.raises(InputError, match=r"lacks weights \(lm_head\.weight\); give a complete model"):
+    with pytest.raises(InputError, match=r"lacks weights \(.*lm_head\.weight\); give a complete model"):
         lossy.score(IMAGES[:1], ["a mug"])
 
 
-def test_a_model_without_a_word_for_yes_is_refused(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_without_a_word_for_yes_is_refused(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hierflow.scoring.vqa.yes_tokens", lambda tokenizer: [])
     with pytest.raises(InputError, match="has no token that reads 'yes'"):
         load_vqa(str(folders["llava"])).score(IMAGES[:1], ["a mug"])

@@ -75,7 +75,7 @@ class Planner:
         hashed = dict(sorted((text_hash(text), text) for text in texts))
         vectors = np.array([vector(text) for text in hashed.values()])
         stage.store.conditioning(self.encoder).write(list(hashed), {"vector": vectors})
-        embeddings = Embeddings(tuple(hashed.values()), tuple(hashed), {}, vectors, 0)
+        embeddings = Embeddings(tuple(hashed.values()), tuple(hashed), vectors, 0)
         prompts = PromptSet(tuple(text_hash(text)[:8] for text in texts), tuple(texts))
         compiled = make_plan(stage, prompts, embeddings, rebuild)
         adopt(stage, compiled)

@@ -115,6 +115,7 @@ def stage_of(spec: ImageSetSpec, progress: OpenProgress = Silent) -> Stage:
 def planned(stage: Stage, rebuild: str = "") -> tuple[CompiledPlan, PromptSet]:
     """The stages up to the plan; `rebuild` as in :func:`make_plan`."""
     prompts = load_prompts(stage.spec.prompts, stage.base)
+    stage.store.prompts.save(prompts)
     compiled = make_plan(stage, prompts, embed(stage, prompts), rebuild)
     adopt(stage, compiled)
     return compiled, prompts

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hierflow.denoise.noise import INITIAL, generator
-from hierflow.models.source import MINI
+from hierflow.mini import WEIGHTS
 from hierflow_tests.models.literal import SCHEDULERS, Literal
 from hierflow_tests.oracles.algorithm1 import Members, algorithm1
 from hierflow_tests.oracles.cut import frontier
@@ -74,4 +74,4 @@ def test_latents_of_the_mini_model_are_those_of_algorithm_1() -> None:
     prompts = [f"a photo of a {color} {thing}" for color in ("red", "blue") for thing in ("mug", "chair")]
     run = carry_out(spec_of("mini", prompts=prompts[:3], sharing={"tau": 1.0}, steps=4))
     assert run.compiled.plan.saved > 0
-    assert_transcribed(MINI, run)
+    assert_transcribed(WEIGHTS, run)

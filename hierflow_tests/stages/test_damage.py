@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hierflow.errors import RunError
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.image_set import assembled
 from hierflow_tests.stages.runs import PROMPTS, Run, assert_equal, carry_out, spec_of
@@ -38,8 +39,9 @@ def remove(path: Path, other: Path) -> None:
 DAMAGES: list[Callable[[Path, Path], None]] = [truncate, flip_a_bit, empty, put_another_in_its_place, remove]
 
 
-def document(model: Path, storage: Path, every: int = 2) -> ImageSetSpec:
-    return spec_of(model, storage=storage, sharing={"tau": 0.5, "checkpoint_every": every}, scheduler="unipc")
+def document(model: Path, storage: Path, every: int = 2, prompts: list[str] | None = None) -> ImageSetSpec:
+    sharing = {"tau": 0.5, "checkpoint_every": every}
+    return spec_of(model, prompts=prompts, storage=storage, sharing=sharing, scheduler="unipc")
 
 
 def file_of(run: Run, state: str) -> Path:
@@ -122,7 +124,7 @@ def test_a_damaged_image_beside_a_lost_one_is_decoded_again(tiny_learned: Path, 
     assert second.account.books.executed == 0
 
 
-@pytest.mark.parametrize("damage", DAMAGES[:3])
+@pytest.mark.parametrize("damage", [truncate, empty])
 def test_damaged_conditioning_is_computed_again(
     tiny_learned: Path, tmp_path: Path, damage: Callable[[Path, Path], None]
 ) -> None:
@@ -136,6 +138,35 @@ def test_damaged_conditioning_is_computed_again(
     assert entry.prior_evaluations == 2 * len(PROMPTS)
     assert second.account.books.executed == 0
     assert second.compiled.document.id == first.compiled.document.id
+
+
+def test_altered_conditioning_is_computed_again_by_the_run_that_needs_it(tiny_learned: Path, tmp_path: Path) -> None:
+    spec = document(tiny_learned, tmp_path)
+    first = carry_out(spec)
+    latents = first.latents()
+    (shard,) = first.stage.store.files.list("conditioning")
+    flip_a_bit(Path(first.stage.store.files.url(shard)), tmp_path)
+    assert [entry for entry in carry_out(spec).entries if entry.stage == "embeddings"] == []
+    forget_images(first)
+    shutil.rmtree(first.stage.store.files.url("states"))
+    second = carry_out(spec)
+    (entry,) = (entry for entry in second.entries if entry.stage == "embeddings")
+    assert entry.damaged == (shard,)
+    assert entry.prior_evaluations == 2 * len(PROMPTS)
+    assert_equal(second.latents(), latents)
+    assert second.account.books.problems == ()
+
+
+def test_altered_conditioning_of_a_retired_prompt_cannot_be_made_again(tiny_learned: Path, tmp_path: Path) -> None:
+    spec = document(tiny_learned, tmp_path)
+    first = carry_out(spec)
+    (shard,) = first.stage.store.files.list("conditioning")
+    flip_a_bit(Path(first.stage.store.files.url(shard)), tmp_path)
+    forget_images(first)
+    for path in first.stage.store.files.list("states")[1:]:  # one says that the tree has run
+        first.stage.store.files.delete(path)
+    with pytest.raises(RunError, match=r"are lost or damaged.*--rebuild"):
+        carry_out(document(tiny_learned, tmp_path, prompts=PROMPTS[1:]))
 
 
 @pytest.mark.parametrize("lost", [1, len(PROMPTS)])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hierflow.denoise.noise import INITIAL, generator
-from hierflow.models.source import MINI
+from hierflow.mini import WEIGHTS
 from hierflow_tests.models.literal import BATCH, GUIDANCE, Literal, pipeline_of, scheduler_of, step_with
 from hierflow_tests.stages.runs import STEPS, Run, carry_out, spec_of
 
@@ -79,7 +79,7 @@ def test_unshared_latents_are_those_of_a_literal_loop(tiny: Path, scheduler: str
 def test_unshared_images_of_the_mini_model_are_its_pipelines_own() -> None:
     prompts = ["a photo of a red mug on a wooden table", "a line drawing of a blue chair"]
     run = carry_out(spec_of("mini", prompts=prompts, sharing=ALONE, steps=4))
-    assert_own_pipeline(MINI, run)
+    assert_own_pipeline(WEIGHTS, run)
 
 
 def test_prompts_that_share_nothing_give_different_images(tiny: Path) -> None:

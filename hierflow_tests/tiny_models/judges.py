@@ -46,12 +46,17 @@ def save_tiny_llava(folder: Path, *, chat_template: str | None = CONVERSATION, s
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         vision_feature_layer=-1,
     )
-    return _save(LlavaForConditionalGeneration(config), processor, folder, seed)
+    return _save(_drawn(LlavaForConditionalGeneration(config), seed), processor, folder)
 
 
 def save_tiny_idefics3(folder: Path, *, seed: int = 0) -> Path:
     """Write an Idefics3 to `folder`, which cuts images into tiles and reads them beside the whole."""
-    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessor, Idefics3Processor
+    from transformers import (
+        Idefics3Config,
+        Idefics3ForConditionalGeneration,
+        Idefics3ImageProcessor,
+        Idefics3Processor,
+    )
 
     processor = Idefics3Processor(
         Idefics3ImageProcessor(size={"longest_edge": 2 * SIZE}, max_image_size={"longest_edge": SIZE}),
@@ -66,7 +71,7 @@ def save_tiny_idefics3(folder: Path, *, seed: int = 0) -> Path:
         scale_factor=2,
         pad_token_id=0,
     )
-    return _save(Idefics3ForConditionalGeneration(config), processor, folder, seed)
+    return _save(_drawn(Idefics3ForConditionalGeneration(config), seed), processor, folder)
 
 
 def save_tiny_paligemma(folder: Path, *, seed: int = 0) -> Path:
@@ -89,7 +94,11 @@ def save_tiny_paligemma(folder: Path, *, seed: int = 0) -> Path:
         image_token_index=processor.image_token_id,
         projection_dim=DIM,
     )
-    return _save(PaliGemmaForConditionalGeneration(config), processor, folder, seed)
+    model = _drawn(PaliGemmaForConditionalGeneration(config), seed)
+    for gain in model.model.language_model.parameters():
+        if gain.ndim == 1:
+            gain.data -= 1.0  # Gemma's norms add one themselves
+    return _save(model, processor, folder)
 
 
 def save_tiny_instructblip(folder: Path, *, seed: int = 0) -> Path:
@@ -129,7 +138,7 @@ def save_tiny_instructblip(folder: Path, *, seed: int = 0) -> Path:
         num_query_tokens=2,
         image_token_index=processor.tokenizer.convert_tokens_to_ids(IMAGE),
     )
-    return _save(InstructBlipForConditionalGeneration(config), processor, folder, seed)
+    return _save(_drawn(InstructBlipForConditionalGeneration(config), seed), processor, folder)
 
 
 JUDGES: dict[str, Callable[[Path], Path]] = {
@@ -156,8 +165,12 @@ def _language(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def _save(model: Any, processor: Any, folder: Path, seed: int) -> Path:
+def _drawn(model: Any, seed: int) -> Any:
     amplify(drawn({"model": model}, seed)["model"])
+    return model
+
+
+def _save(model: Any, processor: Any, folder: Path) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

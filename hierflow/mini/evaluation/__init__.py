@@ -1,0 +1,1 @@
+"""What the mini model's pictures are worth: the figures of its card."""

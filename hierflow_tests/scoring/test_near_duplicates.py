@@ -1,0 +1,52 @@
+"""Near-duplicates: every pair above the threshold, but for images of one prompt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hierflow.scoring import near_duplicates as module
+from hierflow.scoring.near_duplicates import near_duplicates
+
+
+def units(seed: int, count: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, 4))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_images_of_one_prompt_are_no_duplicates() -> None:
+    embeddings = np.array([[1.0, 0.0], [1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    found = near_duplicates(embeddings, ["a", "a", "b", "c"], 0.75)
+    assert found.pairs.tolist() == [[0, 2], [1, 2]]
+    assert found.similarity == pytest.approx([0.8, 0.8])
+    assert found.images.tolist() == [0, 1, 2]
+
+
+def test_the_most_alike_come_first() -> None:
+    angles = np.radians([0.0, 30.0, 40.0])
+    found = near_duplicates(np.column_stack([np.cos(angles), np.sin(angles)]), ["a", "b", "c"], 0.7)
+    assert found.pairs.tolist() == [[1, 2], [0, 1], [0, 2]]
+
+
+@given(st.integers(0, 99), st.integers(0, 40), st.integers(1, 7), st.floats(-0.9, 0.9))
+def test_blocks_find_what_a_loop_over_pairs_finds(seed: int, count: int, block: int, threshold: float) -> None:
+    embeddings, prompts = units(seed, count), [f"prompt {row % 11}" for row in range(count)]
+    expected = {
+        (one, other)
+        for other in range(count)
+        for one in range(other)
+        if prompts[one] != prompts[other] and embeddings[one] @ embeddings[other] >= threshold
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_ROWS", block)
+        found = near_duplicates(embeddings, prompts, threshold)
+    assert {tuple(pair) for pair in found.pairs.tolist()} == expected
+    assert len(found.pairs) == len(expected)
+    assert (np.diff(found.similarity) <= 0).all()
+
+
+def test_wrong_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 embeddings for 1 prompts"):
+        near_duplicates(units(0, 2), ["a"], 0.9)
