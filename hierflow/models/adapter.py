@@ -13,6 +13,7 @@ from hierflow.plan.identity import SamplingIdentity
 if TYPE_CHECKING:
     import torch
 
+    from hierflow.models.placement import Placement
     from hierflow.models.runtime import Runtime
     from hierflow.models.sampler import Sampler
     from hierflow.scoring import Scorer
@@ -53,6 +54,10 @@ class Adapter(Protocol):
     @property
     def network(self) -> torch.nn.Module:
         """The denoising network, on its device, for the meter."""
+
+    @property
+    def placement(self) -> Placement:
+        """Which networks are on the device at the moment."""
 
     @property
     def scorer_versions(self) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from hierflow.models.acceleration import Acceleration
 from hierflow.models.adapter import Conditioning, Tensors
 from hierflow.models.batches import padded_batches
 from hierflow.models.cache import remember, remembered
+from hierflow.models.placement import Placement
 from hierflow.models.pipeline_family import PipelineFamily
 from hierflow.models.prompt_length import too_long
 from hierflow.models.quiet import quiet_libraries
@@ -201,6 +202,11 @@ class PipelineAdapter(PipelineFamily):
             "np", **self.call, latents=latents, **self.nothing(len(latents))
         )
         return decoded
+
+    @property
+    def placement(self) -> Placement:
+        """Which networks are on the device at the moment."""
+        return self.loaded.placement
 
     @cached_property
     def scorer_versions(self) -> dict[str, str]:

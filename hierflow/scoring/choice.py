@@ -6,38 +6,114 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hierflow.errors import InputError
 from hierflow.scoring.scorer import Scorer
 from hierflow.spec import ScoringSpec
 
 if TYPE_CHECKING:
     from hierflow.models.adapter import Adapter
+    from hierflow.scoring.clip_score import ClipScore
+    from hierflow.scoring.clip_similarity import ClipSimilarity
+    from hierflow.scoring.vqa import VqaScore
 
-COMPARED = ("vqa", "clip_similarity")
-"""The scores that say how well an image shows its prompt; the best one first."""
+OWN = "clip_similarity"
+"""The score that a diffusion model brings with it."""
+COMPARED = ("vqa", "clip", OWN)
+"""The scores that say how well an image shows its prompt; the best judge first."""
 
 
 class Scorers:
-    """The scorers of a document. Nothing is loaded before it scores.
+    """The scorers of a document. No weights are loaded before something is scored.
 
     Args:
         spec: the document's section.
         adapter: the diffusion model, which may bring scorers of its own.
         base: the folder that relative paths are relative to.
+        judge: the model of `vqa` where the document names none; None if there is none.
     """
 
-    def __init__(self, spec: ScoringSpec, adapter: Adapter, base: Path) -> None:
-        self._spec, self._adapter, self._base = spec, adapter, base
+    def __init__(self, spec: ScoringSpec, adapter: Adapter, base: Path, judge: Path | None) -> None:
+        self._spec, self._adapter, self._base, self._judge = spec, adapter, base, judge
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """Identity of every score that images are given, by its name."""
-        return dict(self._adapter.scorer_versions)
+        """Identity of every score that images are given, by its name.
+
+        Raises:
+            InputError: the model of a score is not there, or none is named.
+        """
+        metrics, own = self._spec.metrics, dict(self._adapter.scorer_versions)
+        if metrics is None:
+            return own
+        found = {name: version for name, version in own.items() if name != OWN}
+        if "vqa" in metrics:
+            found["vqa"] = self._vqa.version
+        if "clip" in metrics and self._spec.clip.model:
+            found["clip"] = self._clip.version
+        elif "clip" in metrics:
+            if OWN not in own:
+                raise InputError(
+                    "needs a CLIP model, and the diffusion model brings none",
+                    field="scoring.metrics",
+                    value="clip",
+                    remedy="name one: scoring.clip.model",
+                )
+            found[OWN] = own[OWN]
+        return found
 
     @property
     def compared(self) -> list[str]:
-        """The scores that shared and standard images are compared by, the best one first."""
+        """The scores that shared and standard images are compared by, the best judge first."""
         return [name for name in COMPARED if name in self.versions]
 
     def of(self, name: str) -> Scorer:
         """What gives images the score `name`, one of :attr:`versions`."""
-        return self._adapter.scorer_of(name)
+        if name == "vqa":
+            return self._vqa
+        return self._clip if name == "clip" else self._adapter.scorer_of(name)
+
+    @property
+    def embedder(self) -> ClipScore | ClipSimilarity | None:
+        """What embeds images, so that they can be compared with each other; None if there is no CLIP model."""
+        name = next((name for name in ("clip", OWN) if name in self.versions), None)
+        return None if name is None else self.of(name)  # type: ignore[return-value]  # both of these embed
+
+    @cached_property
+    def _vqa(self) -> VqaScore:
+        from hierflow.scoring.question import TEMPLATE
+        from hierflow.scoring.vqa import load_vqa
+
+        spec, runtime = self._spec.vqa, self._adapter.runtime
+        if not (model := spec.model or (str(self._judge) if self._judge else None)):
+            raise InputError(
+                "needs a model that reads images, and none comes with the diffusion model",
+                field="scoring.metrics",
+                value="vqa",
+                remedy="name one: scoring.vqa.model",
+            )
+        return load_vqa(
+            model,
+            revision=spec.revision,
+            base=self._base,
+            device=runtime.device,
+            dtype=runtime.dtype,
+            template=spec.question or TEMPLATE,
+            field="scoring.vqa.model",
+            placement=self._adapter.placement,
+        )
+
+    @cached_property
+    def _clip(self) -> ClipScore:
+        from hierflow.scoring.clip_score import load_clip
+
+        spec, runtime = self._spec.clip, self._adapter.runtime
+        assert spec.model is not None
+        return load_clip(
+            spec.model,
+            revision=spec.revision,
+            base=self._base,
+            device=runtime.device,
+            dtype=runtime.dtype,
+            field="scoring.clip.model",
+            placement=self._adapter.placement,
+        )

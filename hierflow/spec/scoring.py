@@ -10,8 +10,6 @@ from hierflow.errors import InputError
 from hierflow.spec.section import Section, finite, number
 
 MetricName = Literal["vqa", "clip"]
-QUESTION = 'Does this figure show "{prompt}"? Please answer yes or no.'
-"""VQAScore's question (Lin et al., ECCV 2024)."""
 
 
 class VqaSpec(Section):
@@ -24,13 +22,16 @@ class VqaSpec(Section):
         "with it. Relative folders are relative to the document.",
     )
     revision: str | None = Field(None, description="Branch, tag or commit of a hub model.")
-    question: str = Field(QUESTION, description="What it is asked; `{prompt}` stands for the prompt.")
-    answer: str = Field("Yes", min_length=1, description="The answer whose probability is the score.")
+    question: str | None = Field(
+        None,
+        description="What it is asked; `{prompt}` stands for the prompt. By default what VQAScore asks: `Does this figure "
+        'show "{prompt}"? Please answer yes or no.`',
+    )
 
     @field_validator("question")
     @classmethod
-    def _has_prompt(cls, value: str) -> str:
-        if value.count("{prompt}") != 1:
+    def _has_prompt(cls, value: str | None) -> str | None:
+        if value is not None and value.count("{prompt}") != 1:
             raise ValueError("does not hold {prompt} once")
         return value
 

@@ -63,7 +63,8 @@ class Stage:
     @cached_property
     def scorers(self) -> Scorers:
         """What gives the set's images their scores."""
-        return Scorers(self.spec.scoring, self.adapter, self.base)
+        judge = YES_NO if self.spec.diffusion.model == MINI else None
+        return Scorers(self.spec.scoring, self.adapter, self.base, judge)
 
     @cached_property
     def embedder(self) -> Embedder | None:

@@ -1,0 +1,133 @@
+"""The images of an arm: made once, kept as files, booked as measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hierflow.hashing import bytes_digest
+from hierflow.images import encode_png, image_name
+from hierflow.models.adapter import at_size
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.lanes import Lane
+from hierflow.prompts import PromptSet
+from hierflow.scoring.pair import ArmImage
+from hierflow.stages.arms import Arm
+from hierflow.stages.context import Stage
+from hierflow.stages.images import final_latents
+from hierflow.stages.latents import denoise_baselines
+from hierflow.stages.scores import CHUNK
+
+if TYPE_CHECKING:
+    from hierflow.stages.latents import Denoised
+
+FOLDER = "baselines"
+
+
+def arm_images(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, arm: Arm, rows: Sequence[int]
+) -> dict[int, ArmImage]:
+    """The arm's image of each row, without scores; those whose files are there are not made again.
+
+    A row whose latents are not finite is left out, and said so. States that only the arm needs are dropped once its
+    images are made; until then a run that is killed goes on from them.
+
+    Args:
+        stage: the set.
+        compiled: the set's plan, on whose account this is measured.
+        prompts: its prompts.
+        arm: what makes the images.
+        rows: of `prompts`; the arm has all of them.
+    """
+    found = {row: image for row in rows if (image := _stored(stage, arm, prompts, row))}
+    missing = [row for row in rows if row not in found]
+    if not missing:
+        return found
+    leaves: dict[Lane, list[int]] = {}
+    for row in missing:
+        leaves.setdefault(arm.lane_of[row], []).append(arm.leaf_of[row])
+    denoised = denoise_baselines(stage, compiled, arm.compiled, leaves)
+    try:
+        for start in range(0, len(missing), CHUNK):
+            found |= _decoded(stage, prompts, arm, missing[start : start + CHUNK], denoised)
+        denoised.watch.lap("decode")
+    except BaseException as error:
+        denoised.close("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    denoised.close("done")
+    _forget(stage, compiled, arm)
+    return found
+
+
+def evaluations_of(arm: Arm, rows: Sequence[int]) -> int:
+    """The evaluations of what leads to the images of some rows; what is stored is not looked at."""
+    of_lane: Mapping[Lane, set[int]] = {lane: set() for lane in arm.lane_of.values()}
+    for row in rows:
+        lane = arm.lane_of[row]
+        of_lane[lane].update(lane.plan.path(arm.leaf_of[row]))
+    return sum(
+        int(lane.plan.last[segment] - lane.plan.first[segment]) + 1
+        for lane, segments in of_lane.items()
+        for segment in segments
+    )
+
+
+def _path(arm: Arm, prompts: PromptSet, row: int) -> str:
+    return f"{FOLDER}/{arm.compiled.document.decoder[:8]}/{image_name(prompts.ids[row], arm.state(row), 0)}"
+
+
+def _stored(stage: Stage, arm: Arm, prompts: PromptSet, row: int) -> ArmImage | None:
+    path = _path(arm, prompts, row)
+    try:
+        return ArmImage(arm.state(row), path, bytes_digest(stage.store.files.read(path)), {})
+    except FileNotFoundError:
+        return None
+
+
+def _decoded(
+    stage: Stage, prompts: PromptSet, arm: Arm, rows: Sequence[int], denoised: Denoised
+) -> dict[int, ArmImage]:
+    import torch
+
+    by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
+    for row in rows:
+        latents, variant = final_latents(stage, denoised, arm.state(row)), arm.lane_of[row].variant
+        if isinstance(latents, str):
+            stage.say(f"no {arm.name} image of prompt {prompts.ids[row]!r} to compare with: {latents}")
+            continue
+        by_size.setdefault((variant.width, variant.height), []).append((row, latents))
+    found = {}
+    for size, group in by_size.items():
+        pixels = at_size(stage.adapter, *size).decode(torch.cat([latents for _, latents in group]))
+        for (row, _), drawn in zip(group, pixels, strict=True):
+            about = {
+                "set": stage.spec.name,
+                "arm": arm.name,
+                "prompt_id": prompts.ids[row],
+                "prompt": prompts.texts[row],
+                "seed": arm.lane_of[row].variant.seed,
+                "tau": arm.compiled.document.tau,
+                "state_id": arm.state(row),
+            }
+            png = encode_png(drawn, about)
+            stage.store.files.write(_path(arm, prompts, row), png, durable=True)
+            found[row] = ArmImage(arm.state(row), _path(arm, prompts, row), bytes_digest(png), {})
+    return found
+
+
+def _forget(stage: Stage, compiled: CompiledPlan, arm: Arm) -> None:
+    """Drop the arm's states that the set's own images do not need."""
+    own = {state for lane in compiled.lanes for state in _states(lane)}
+    stage.store.states.refresh()
+    for state in {state for lane in arm.compiled.lanes for state in _states(lane)} - own:
+        if state in stage.store.states:
+            stage.store.states.delete(state)
+
+
+def _states(lane: Lane) -> list[str]:
+    plan, ids = lane.plan, lane.ids
+    return [
+        ids.at(segment, step)
+        for segment in lane.segments.tolist()
+        for step in range(int(plan.first[segment]), int(plan.last[segment]) + 1)
+    ]
