@@ -23,6 +23,7 @@ from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import OpenProgress
 from hierflow.spec import ImageSetSpec
+from hierflow.stages.assembly import ASSESSED, is_marked, state_of_quality
 from hierflow.stages.context import Stage
 from hierflow.stages.todo import todo
 
@@ -125,6 +126,9 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
             return
     adopt_stored(instance, served, stage.store, compiled)
     runner.execute(served.names.finish_job, tags)
+    state = state_of_quality(stage.store, compiled, served.spec.scoring)
+    if not (done.interrupted or is_marked(stage.store, ASSESSED, state)):
+        runner.execute(served.names.quality_job, tags)
 
 
 def home_of(document: Path) -> Path:

@@ -7,9 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from hierflow.assets.graph import PLAN_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS, Translate
+from hierflow.assets.graph import PLAN_ASSETS, QUALITY_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS, Translate
 from hierflow.assets.names import ACCELERATOR_TAG, SET_TAG
 from hierflow.assets.plan_assets import plan_assets, prompt_source
+from hierflow.assets.quality_asset import quality_asset
 from hierflow.assets.report_assets import report_assets
 from hierflow.assets.sensors import continue_sensor, prompts_sensor
 from hierflow.assets.served_set import ServedSet
@@ -40,6 +41,7 @@ def definitions_of(served: ServedSet) -> dg.Definitions:
             *plan_assets(served),
             *subtree_assets(served),
             *report_assets(served),
+            quality_asset(served),
         ],
         jobs=[plan, *after],
         sensors=[continue_sensor(served, after), prompts_sensor(served), *_automation(served)],
@@ -48,7 +50,7 @@ def definitions_of(served: ServedSet) -> dg.Definitions:
 
 
 def _jobs(served: ServedSet) -> list[Any]:
-    """The job of the plan, of a partition, and of the reports."""
+    """The jobs of the plan, of a partition, of the reports, and of quality."""
     names, device = served.names, {ACCELERATOR_TAG: served.spec.diffusion.device}
     jobs: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         names.plan_job: (
@@ -59,6 +61,7 @@ def _jobs(served: ServedSet) -> list[Any]:
         ),
         names.subtree_job: (SUBTREE_ASSETS, device, "Latents, images and scores of one partition."),
         names.finish_job: (REPORT_ASSETS, {}, "Manifest, gallery and audit of the set as it stands."),
+        names.quality_job: (QUALITY_ASSETS, device, "The quality of the set as it stands, baselines included."),
     }
     return [
         dg.define_asset_job(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -19,7 +20,7 @@ from hierflow.assets.liveness import active_runs, is_dead, partition_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.stages.assembly import is_assembled, state_of_records
+from hierflow.stages.assembly import ASSEMBLED, ASSESSED, is_marked, state_of_quality, state_of_records
 from hierflow.stages.todo import ATTEMPTS, todo
 from hierflow.store.plans import Pointer
 
@@ -34,6 +35,7 @@ class NextStep:
         plan: id of the plan.
         partitions: keys of partitions to launch, and which attempt each will be, counted from 1.
         finish: whether to launch the reports, and which attempt that will be; None if not now.
+        assess: the same of the quality report.
     """
 
     reason: str
@@ -41,6 +43,7 @@ class NextStep:
     plan: str = ""
     partitions: tuple[tuple[str, int], ...] = ()
     finish: int | None = None
+    assess: int | None = None
 
 
 def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
@@ -77,21 +80,37 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
         return NextStep(reason, pointer.request, compiled.document.id, chosen)
     if at_work:
         return NextStep(f"partitions at work: {len(at_work)}; none waits")
-    state = state_of_records(store, compiled)
-    if is_assembled(store, state) and history.is_finished:
-        return NextStep(_at_rest(compiled, left, names.plan_job))
-    if history.failed_finishes >= ATTEMPTS:
-        return NextStep(f"the job {names.finish_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
-    return NextStep(
-        "manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=history.finishes + 1
-    )
+    if not (is_marked(store, ASSEMBLED, state_of_records(store, compiled)) and history.is_finished):
+        if history.finishes.failed >= ATTEMPTS:
+            return NextStep(f"the job {names.finish_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
+        attempt = history.finishes.ended + 1
+        return NextStep("manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=attempt)
+    if not is_marked(store, ASSESSED, state_of_quality(store, compiled, served.spec.scoring)):
+        if history.assessments.failed >= ATTEMPTS:
+            return NextStep(f"the job {names.quality_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
+        attempt = history.assessments.ended + 1
+        return NextStep("the quality report follows", pointer.request, compiled.document.id, assess=attempt)
+    return NextStep(_at_rest(compiled, left, names.plan_job))
 
 
 def _at_rest(compiled: CompiledPlan, left: Sequence[str], job: str) -> str:
     if not left:
-        return f"everything is made: {len(compiled.document.keys)} partitions, image_set and compute_audit"
+        made = "image_set, compute_audit and quality_report"
+        return f"everything is made: {len(compiled.document.keys)} partitions, {made}"
     waiting = "partitions that failed or were cancelled and wait for a request"
     return f"{waiting}: {len(left)}, such as {left[0]}; launch {job}"
+
+
+class _Ended(NamedTuple):
+    """How many runs of a job have ended, and how many of these have failed."""
+
+    ended: int
+    failed: int
+
+    @classmethod
+    def of(cls, runs: Sequence[dg.DagsterRun], job: str) -> _Ended:
+        own = [run for run in runs if run.job_name == job]
+        return cls(len(own), sum(run.status != dg.DagsterRunStatus.SUCCESS for run in own))
 
 
 @dataclass(frozen=True)
@@ -104,31 +123,31 @@ class _History:
         command_at_work: whether the request is a command that has not ended.
         tries: ended runs by partition key.
         cancelled: keys of partitions whose run somebody has cancelled.
-        finishes, failed_finishes: ended runs of the finish job, and how many of them failed.
+        finishes, assessments: of the finish job and of the quality job.
     """
 
     is_ours: bool
     command_at_work: bool
     tries: Counter[str | None]
     cancelled: set[str | None]
-    finishes: int
-    failed_finishes: int
+    finishes: _Ended
+    assessments: _Ended
 
     @classmethod
     def of(cls, instance: dg.DagsterInstance, served: ServedSet, pointer: Pointer) -> _History:
         names = served.names
         runs = list(instance.get_runs(dg.RunsFilter(tags={INVOCATION_TAG: pointer.request})))
         ended = [run for run in runs if run.status not in RUNNING]
-        finishes = [run for run in ended if run.job_name == names.finish_job]
+        assessments = _Ended.of(ended, names.quality_job)
         subtrees = [run for run in ended if run.job_name == names.subtree_job]
         processes = {run.tags[PROCESS_TAG] for run in runs if PROCESS_TAG in run.tags}
         return cls(
             is_ours=instance.get_run_by_id(pointer.request) is not None,
-            command_at_work=not finishes and any(not is_dead(process) for process in processes),
+            command_at_work=not assessments.ended and any(not is_dead(process) for process in processes),
             tries=Counter(partition_of(run) for run in subtrees),
             cancelled={partition_of(run) for run in subtrees if run.status == dg.DagsterRunStatus.CANCELED},
-            finishes=len(finishes),
-            failed_finishes=sum(run.status != dg.DagsterRunStatus.SUCCESS for run in finishes),
+            finishes=_Ended.of(ended, names.finish_job),
+            assessments=assessments,
         )
 
     def may_try(self, key: str) -> bool:
@@ -138,7 +157,7 @@ class _History:
     @property
     def is_finished(self) -> bool:
         """Whether the request has had its reports; a command's are its own."""
-        return not self.is_ours or self.finishes > self.failed_finishes
+        return not self.is_ours or self.finishes.ended > self.finishes.failed
 
 
 def _busy(instance: dg.DagsterInstance, served: ServedSet, active: Sequence[dg.DagsterRun]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -25,10 +26,12 @@ from hierflow.stages.context import Stage
 from hierflow.stages.history import HISTORY_PAGE
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.stages.partition_states import SHOWN, PartitionState
+from hierflow.stages.quality import QUALITY, QUALITY_PAGE, Quality
 from hierflow.stages.space import Space
 from hierflow.store.records import ImageRecord, PartitionRecord
 
 _SHEET_IMAGES = 48
+_ROWS = 20
 _PICTURE_BYTES = 70_000
 """Of a picture before base64, which makes 93 KB of them."""
 
@@ -213,6 +216,35 @@ def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all
     by, _ = by_columns(rows, _evaluations(stage), all_runs)
     tables = {f"by_{column}": table(_share(share) for share in shares) for column, shares in by.items()}
     return {"page": link(stage, AUDIT_PAGE), "audit": link(stage, AUDIT), **known, **tables}
+
+
+def quality_metadata(stage: Stage, quality: Quality) -> Metadata:
+    """Of quality_report: what is known of shared images beside standard ones, and of the set as a set."""
+    found: Metadata = {
+        "page": link(stage, QUALITY_PAGE),
+        "quality": link(stage, QUALITY),
+        "pairs": len(quality.pairs),
+    }
+    for one in quality.judgements:
+        shared = one.arms.shared
+        found |= {
+            f"{one.metric}_difference": round(shared.difference.estimate, 4),
+            f"{one.metric}_win_rate": round(shared.win_rate.estimate, 4),
+            f"{one.metric}_win_rate_interval": str(shared.win_rate),
+            f"{one.metric}_win_rate_of_another_seed": str(one.arms.again.win_rate),
+            f"{one.metric}_win_rate_of_a_shuffled_tree": str(one.arms.worse.win_rate),
+        }
+        if one.arms.fault:
+            found[f"{one.metric}_fault"] = one.arms.fault
+    if quality.verdict:
+        found["quality_floor"] = quality.verdict.reason
+    for name, diversity in quality.diversity.items():
+        found |= {f"similarity_{name}": round(diversity.similarity, 4), f"vendi_{name}": round(diversity.vendi, 2)}
+    if quality.twins:
+        found["near_duplicates"] = table(asdict(twins) for twins in quality.twins[:_ROWS])
+    if quality.blank:
+        found["blank"] = table({"image": name} for name in quality.blank[:_ROWS])
+    return found
 
 
 def _share(share: ColumnShare) -> Metadata:

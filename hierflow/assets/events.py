@@ -24,9 +24,9 @@ RUNNING = (
 
 
 def materialization(
-    key: dg.AssetKey, partition: str, version: str, metadata: Mapping[str, Any]
+    key: dg.AssetKey, partition: str | None, version: str, metadata: Mapping[str, Any]
 ) -> dg.AssetMaterialization:
-    """An event that gives a partition a data version."""
+    """An event that gives an asset, or a partition of it, a data version."""
     return dg.AssetMaterialization(
         key, partition=partition, metadata=dict(metadata), tags={DATA_VERSION_TAG: version}
     )

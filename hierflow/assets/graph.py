@@ -14,6 +14,7 @@ CODE_VERSION = "1"
 PLAN_ASSETS = ("prompt_set", "prompt_embeddings", "embedding_tree", "shared_latents")
 SUBTREE_ASSETS = ("subtree_latents", "images", "quality_scores")
 REPORT_ASSETS = ("image_set", "compute_audit")
+QUALITY_ASSETS = ("quality_report",)
 
 Translate = Callable[[dg.AssetSpec], dg.AssetSpec]
 
@@ -90,6 +91,12 @@ _ASSETS = {
         ("json", "html"),
         "What the set cost and what sharing saved, counted by a hook on the network.",
     ),
+    "quality_report": _Asset(
+        # Not compute_audit, which it writes anew with what it has measured: that must never wait for quality.
+        ("image_set",),
+        ("json", "html"),
+        "How good the images are beside standard ones, and which of them are blank or near duplicates.",
+    ),
 }
 
 
@@ -133,7 +140,7 @@ def automation_conditions() -> dict[str, dg.AutomationCondition[Any]]:
 
 def _place(asset: str, spec: ImageSetSpec) -> list[str]:
     """Where to look at a report, on the page of its asset."""
-    pages = {"image_set": "gallery.html", "compute_audit": "audit.html"}
+    pages = {"image_set": "gallery.html", "compute_audit": "audit.html", "quality_report": "quality.html"}
     if asset not in pages:
         return []
     folder = (spec.storage.url or spec.storage.path).rstrip("/")
@@ -151,6 +158,6 @@ def _how_to_make(asset: str, names: SetNames) -> str:
     return (
         f"To make it on a new instance, launch the job `{names.plan_job}` (Jobs > {names.plan_job} > Materialize "
         "all); it plans the partitions, which do not exist before. The sensor "
-        f"`{names.sensor}` then makes exactly what is missing, image_set and compute_audit last. Until then the "
-        'group\'s own "Materialize all" stays disabled.'
+        f"`{names.sensor}` then makes exactly what is missing, image_set, compute_audit and quality_report last. "
+        'Until then the group\'s own "Materialize all" stays disabled.'
     )

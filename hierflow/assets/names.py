@@ -50,8 +50,13 @@ class SetNames:
         return f"{self.name}_finish"
 
     @property
+    def quality_job(self) -> str:
+        """How good the set is: baselines, and what its images look like as a set."""
+        return f"{self.name}_quality"
+
+    @property
     def sensor(self) -> str:
-        """Continues a plan: partitions, then image set and audit."""
+        """Continues a plan: partitions, then image set and audit, then quality."""
         return f"{self.name}_continue"
 
     @property

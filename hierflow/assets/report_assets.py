@@ -14,6 +14,7 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
 
 if TYPE_CHECKING:
+    from hierflow.audit.account import Audit
     from hierflow.plan.compiled import CompiledPlan
     from hierflow.stages.context import Stage
 
@@ -38,17 +39,17 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays import image_set_metadata
-        from hierflow.stages.assembly import mark_assembled, state_of_records
+        from hierflow.stages.assembly import ASSEMBLED, mark, state_of_records
         from hierflow.stages.image_set import assemble
         from hierflow.stages.partition_states import partition_states
         from hierflow.stages.retention import retain
         from hierflow.stages.space import space_of
 
         with run_stage(context, served) as stage:
-            compiled = _current(stage)
+            compiled = current_plan(stage)
             state = state_of_records(stage.store, compiled)
             made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts))
-            mark_assembled(stage.store, state)
+            mark(stage.store, ASSEMBLED, state)
             if made.complete:
                 retain(stage, compiled)
             states = partition_states(stage, compiled, made.rows)
@@ -86,12 +87,12 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.image_set import assembled
 
         with run_stage(context, served) as stage:
-            compiled = _current(stage)
+            compiled = current_plan(stage)
             rows = assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts)).rows
             this_run, all_runs = write_audit(stage, compiled, rows)
         account = this_run if INVOCATION_TAG in context.run.tags else all_runs
         yield dg.MaterializeResult(
-            data_version=dg.DataVersion(digest(account.as_json()["books"], compiled.document.id)),
+            data_version=dg.DataVersion(audit_version(account, compiled)),
             metadata=account_metadata(stage, rows, account, all_runs),
         )
         yield dg.AssetCheckResult(
@@ -103,7 +104,12 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
     return compute_audit
 
 
-def _current(stage: "Stage") -> "CompiledPlan":
+def audit_version(account: "Audit", compiled: "CompiledPlan") -> str:
+    """The data version of compute_audit."""
+    return digest(account.as_json()["books"], compiled.document.id)
+
+
+def current_plan(stage: "Stage") -> "CompiledPlan":
     """The plan that is current now, whichever this run was launched for: reports are of the set as it stands.
 
     Raises:

@@ -20,11 +20,11 @@ WATCH_SECONDS = 30
 
 
 def continue_sensor(served: ServedSet, jobs: Sequence[Any]) -> dg.SensorDefinition:
-    """Launches exactly the partitions that the current plan lacks, then image_set and compute_audit.
+    """Launches exactly the partitions that the current plan lacks, then the reports, quality_report last.
 
     Args:
         served: the set.
-        jobs: the one of a partition, and the one that finishes.
+        jobs: the one of a partition, the one that finishes, and the one of quality.
     """
     names = served.names
 
@@ -34,7 +34,7 @@ def continue_sensor(served: ServedSet, jobs: Sequence[Any]) -> dg.SensorDefiniti
         minimum_interval_seconds=CONTINUE_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Continues what the job {names.plan_job} has planned: exactly the partitions that are missing, "
-        f"{served.spec.runs.max_concurrent} at once, then image_set and compute_audit.",
+        f"{served.spec.runs.max_concurrent} at once, then image_set, compute_audit and quality_report.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from hierflow.assets.continuation import next_step
@@ -66,6 +66,9 @@ def _requests(step: "NextStep", served: ServedSet) -> list[dg.RunRequest]:
     if step.finish is not None:
         run_key = f"{step.request}/{step.plan[:16]}/finish/{step.finish}"
         requests.append(dg.RunRequest(run_key=run_key, job_name=names.finish_job, tags=tags))
+    if step.assess is not None:
+        run_key = f"{step.request}/{step.plan[:16]}/quality/{step.assess}"
+        requests.append(dg.RunRequest(run_key=run_key, job_name=names.quality_job, tags=tags))
     return requests
 
 

@@ -16,8 +16,8 @@ from hierflow.models.acceleration import Acceleration
 from hierflow.models.adapter import Conditioning, Tensors
 from hierflow.models.batches import padded_batches
 from hierflow.models.cache import remember, remembered
-from hierflow.models.placement import Placement
 from hierflow.models.pipeline_family import PipelineFamily
+from hierflow.models.placement import Placement
 from hierflow.models.prompt_length import too_long
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.runtime import FIXED_BATCH

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hierflow.errors import InputError
 from hierflow.scoring.scorer import Scorer
@@ -13,13 +17,19 @@ from hierflow.spec import ScoringSpec
 if TYPE_CHECKING:
     from hierflow.models.adapter import Adapter
     from hierflow.scoring.clip_score import ClipScore
-    from hierflow.scoring.clip_similarity import ClipSimilarity
     from hierflow.scoring.vqa import VqaScore
 
 OWN = "clip_similarity"
 """The score that a diffusion model brings with it."""
 COMPARED = ("vqa", "clip", OWN)
 """The scores that say how well an image shows its prompt; the best judge first."""
+
+
+class Embedder(Protocol):
+    """A scorer that can embed images."""
+
+    def image_embeddings(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """The embeddings of at least one image (uint8, height x width x 3): (images, embedding), each of length 1."""
 
 
 class Scorers:
@@ -73,10 +83,14 @@ class Scorers:
         return self._clip if name == "clip" else self._adapter.scorer_of(name)
 
     @property
-    def embedder(self) -> ClipScore | ClipSimilarity | None:
-        """What embeds images, so that they can be compared with each other; None if there is no CLIP model."""
-        name = next((name for name in ("clip", OWN) if name in self.versions), None)
-        return None if name is None else self.of(name)  # type: ignore[return-value]  # both of these embed
+    def embedded_by(self) -> str:
+        """The score whose model embeds images, so that they can be compared with each other; empty if none does."""
+        return next((name for name in ("clip", OWN) if name in self.versions), "")
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The model of :attr:`embedded_by`."""
+        return cast("Embedder", self.of(self.embedded_by)) if self.embedded_by else None
 
     @cached_property
     def _vqa(self) -> VqaScore:

@@ -35,6 +35,7 @@ class Pair:
         text: the prompt's hash.
         prompt_id, prompt, partition: as in the manifest.
         axes: the prompt's other columns.
+        seed: of the shared and the standard image's noise.
         group: names the node that served it early on; the images of one group are not independent of each other.
         images: by :data:`SHARED`, or the arm's name.
         scorers: the version of each score.
@@ -46,6 +47,7 @@ class Pair:
     prompt: str
     partition: str
     axes: Mapping[str, Any]
+    seed: int
     group: str
     images: Mapping[str, ArmImage]
     scorers: Mapping[str, str]

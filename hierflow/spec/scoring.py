@@ -24,8 +24,8 @@ class VqaSpec(Section):
     revision: str | None = Field(None, description="Branch, tag or commit of a hub model.")
     question: str | None = Field(
         None,
-        description="What it is asked; `{prompt}` stands for the prompt. By default what VQAScore asks: `Does this figure "
-        'show "{prompt}"? Please answer yes or no.`',
+        description="What it is asked; `{prompt}` stands for the prompt. By default what VQAScore asks: `Does this "
+        'figure show "{prompt}"? Please answer yes or no.`',
     )
 
     @field_validator("question")

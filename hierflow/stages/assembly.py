@@ -1,14 +1,16 @@
-"""Whether manifest and gallery show what the records say now."""
+"""Whether reports show what the store says now: manifest and gallery the records, the quality page the images."""
 
 from __future__ import annotations
 
 from hierflow.hashing import digest
 from hierflow.plan.compiled import CompiledPlan
+from hierflow.spec import ScoringSpec
 from hierflow.store import SetStore
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 
-_MARK = "assembled.json"
+ASSEMBLED, ASSESSED = "assembled.json", "assessed.json"
+"""The marks of manifest and gallery, and of the quality page."""
 
 
 def state_of_records(store: SetStore, compiled: CompiledPlan) -> str:
@@ -17,14 +19,19 @@ def state_of_records(store: SetStore, compiled: CompiledPlan) -> str:
     return digest("hierflow assembly 1", compiled.document.id, [record.run if record else "" for record in records])
 
 
-def mark_assembled(store: SetStore, state: str) -> None:
-    """Note that manifest and gallery show `state`, read before they were assembled."""
-    write_json(store.files, _MARK, {"state": state})
+def state_of_quality(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -> str:
+    """A hash that moves whenever the quality of the set would have to be assessed again."""
+    return digest("hierflow assessment 1", state_of_records(store, compiled), scoring.model_dump(mode="json"))
 
 
-def is_assembled(store: SetStore, state: str) -> bool:
-    """Whether manifest and gallery show `state`."""
+def mark(store: SetStore, which: str, state: str) -> None:
+    """Note that a report (of :data:`ASSEMBLED` and :data:`ASSESSED`) shows `state`, read before it was made."""
+    write_json(store.files, which, {"state": state})
+
+
+def is_marked(store: SetStore, which: str, state: str) -> bool:
+    """Whether that report shows `state`."""
     try:
-        return bool(read_json(store.files, _MARK)["state"] == state)
+        return bool(read_json(store.files, which)["state"] == state)
     except (FileNotFoundError, DamagedFileError):
         return False

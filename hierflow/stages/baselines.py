@@ -47,7 +47,7 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
     if chosen:
         check_model(stage, compiled)
         new = _pairs(stage, compiled, prompts, chosen, current, own)
-        kept = {pair.id: pair for pair in own if _is_whole(stage, pair)}
+        kept = {pair.id: pair for pair in whole(stage, own)}
         own = list(({pair.id: pair for pair in own} | {pair.id: pair for pair in new} | kept).values())
     own = _scored(stage, own)
     if [*others, *own] != stored:
@@ -83,8 +83,10 @@ def _split(pairs: Sequence[Pair], policy: str) -> tuple[list[Pair], list[Pair]]:
     return [p for p in pairs if p.policy == policy], [p for p in pairs if p.policy != policy]
 
 
-def _is_whole(stage: Stage, pair: Pair) -> bool:
-    return all(stage.store.files.exists(image.path) for image in pair.images.values())
+def whole(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs all of whose images are still there."""
+    there = {*stage.store.files.sizes("images"), *stage.store.files.sizes(FOLDER)}
+    return [pair for pair in pairs if all(image.path in there for image in pair.images.values())]
 
 
 def _pairs(
@@ -114,6 +116,7 @@ def _pairs(
                 prompt=prompts.texts[row],
                 partition=own.partition,
                 axes={name: _plain(value) for name, value in own.axes.items()},
+                seed=own.seed,
                 group=_group_of(compiled, own),
                 images={SHARED: shared, **{name: images[row] for name, images in made.items()}},
                 scorers=dict(compiled.document.scorers),
@@ -131,10 +134,11 @@ def _shuffled(
     known: Sequence[Pair],
 ) -> dict[int, ArmImage]:
     """The shuffled images. An edit deals all prompts out anew, and what was dealt before is as bad: it stays."""
+    files = stage.store.files.sizes(FOLDER)
     before = {
         pair.images[STANDARD].state: replace(pair.images[SHUFFLED], scores={})
         for pair in known
-        if stage.store.files.exists(pair.images[SHUFFLED].path)
+        if pair.images[SHUFFLED].path in files
     }
     state_of = {row: arms[STANDARD].state(row) for row in rows}
     kept = {row: before[state] for row, state in state_of.items() if state in before}
@@ -148,10 +152,9 @@ def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
     A pair some of whose files are gone keeps the scores it has, as they are.
     """
     versions = {name: stage.scorers.versions[name] for name in stage.scorers.compared}
-    whole = [pair for pair in pairs if _is_whole(stage, pair)]
     fresh = [
         (pair, name, _of_versions(image, pair.scorers, versions))
-        for pair in whole
+        for pair in whole(stage, pairs)
         for name, image in pair.images.items()
     ]
     lacking = [

@@ -13,6 +13,7 @@ from typing import Any
 
 from hierflow.errors import InputError
 from hierflow.hashing import digest
+from hierflow.mini import YES_NO_JUDGE
 from hierflow.models.adapter import Adapter
 from hierflow.models.embedder import Embedder
 from hierflow.progress import OpenProgress, Silent
@@ -63,7 +64,7 @@ class Stage:
     @cached_property
     def scorers(self) -> Scorers:
         """What gives the set's images their scores."""
-        judge = YES_NO if self.spec.diffusion.model == MINI else None
+        judge = YES_NO_JUDGE if self.spec.diffusion.model == "mini" else None
         return Scorers(self.spec.scoring, self.adapter, self.base, judge)
 
     @cached_property

@@ -19,6 +19,8 @@ from hierflow_tests.tiny_models import tiny_learned
 
 __all__ = ["tiny_learned"]
 
+REPORTS = [[NAMES.finish_job], [NAMES.quality_job]]
+
 
 @pytest.fixture
 def served(tiny_learned: Path, tmp_path: Path) -> Iterator[Served]:
@@ -66,7 +68,7 @@ def test_without_a_plan_it_says_which_job_makes_one(served: Served) -> None:
 
 def test_after_the_plan_come_the_partitions_one_by_one_and_then_the_reports(served: Served) -> None:
     assert served.execute(NAMES.plan_job).success
-    assert ticks(served) == [[key] for key in served.partitions] + [[NAMES.finish_job]]
+    assert ticks(served) == [[key] for key in served.partitions] + REPORTS
     assert step_of(served).reason.startswith("everything is made: 2 partitions")
     audit = served.metadata("compute_audit")
     assert audit["evaluations_executed"] == audit["evaluations_planned"]
@@ -90,13 +92,13 @@ def test_an_edit_launches_what_it_has_changed(served: Served, tiny_learned: Path
     changed = [key for key in after if after[key] != before.get(key)]
     assert changed
     assert any(after[key] == before.get(key) for key in after)
-    assert ticks(served) == [[key] for key in changed] + [[NAMES.finish_job]]
+    assert ticks(served) == [[key] for key in changed] + REPORTS
 
 
 def test_as_many_partitions_at_once_as_the_document_allows(served: Served, tiny_learned: Path) -> None:
     _written(served.document.parent, tiny_learned, runs={"max_concurrent": 2})
     served.execute(NAMES.plan_job)
-    assert ticks(served) == [served.partitions, [NAMES.finish_job]]
+    assert ticks(served) == [served.partitions, *REPORTS]
 
 
 def test_a_partition_that_keeps_failing_is_tried_twice_and_the_rest_goes_on(
@@ -116,7 +118,7 @@ def test_a_partition_that_keeps_failing_is_tried_twice_and_the_rest_goes_on(
     assert tick(served) == [first]
     assert tick(served) == [first]
     broken = False
-    assert ticks(served) == [[second], [NAMES.finish_job]]
+    assert ticks(served) == [[second], *REPORTS]
     assert served.metadata("image_set")["complete"] is False
     waiting = step_of(served).reason
     assert (
@@ -125,7 +127,7 @@ def test_a_partition_that_keeps_failing_is_tried_twice_and_the_rest_goes_on(
     )
 
     served.execute(NAMES.plan_job)  # the next night's request tries again
-    assert ticks(served) == [[first], [NAMES.finish_job]]
+    assert ticks(served) == [[first], *REPORTS]
     assert served.metadata("image_set")["complete"] is True
 
 
@@ -207,7 +209,7 @@ def test_a_lost_image_is_made_again_and_the_reports_follow(served: Served) -> No
     store.files.delete(store.files.list("images")[0])
     (lost,), *rest = ticks(served)
     assert lost in served.partitions
-    assert rest == [[NAMES.finish_job]]
+    assert rest == REPORTS
     assert served.metadata("image_set")["complete"] is True
 
 
@@ -218,7 +220,7 @@ def test_a_partition_made_by_hand_brings_the_reports_up_to_date(served: Served) 
     store.files.delete(store.files.list("images")[0])
     for key in served.partitions:
         assert served.execute(NAMES.subtree_job, key).success
-    assert ticks(served) == [[NAMES.finish_job]]
+    assert ticks(served) == REPORTS
 
 
 def _recorded(served: Served, key: str, step: NextStep, status: dg.DagsterRunStatus) -> None:

@@ -24,6 +24,7 @@ PARENTS = {
     "quality_scores": {"images"},
     "image_set": {"quality_scores", "shared_latents"},
     "compute_audit": {"image_set"},
+    "quality_report": {"image_set"},
 }
 PARTITIONED = {"denoising_plan", "subtree_latents", "images", "quality_scores"}
 
@@ -68,6 +69,10 @@ def test_tree_and_reports_are_checked(definitions: dg.Definitions) -> None:
         dg.AssetCheckKey(dg.AssetKey(["trial", "embedding_tree"]), "drift"),
         dg.AssetCheckKey(dg.AssetKey(["trial", "image_set"]), "complete"),
         dg.AssetCheckKey(dg.AssetKey(["trial", "compute_audit"]), "books_balance"),
+        *(
+            dg.AssetCheckKey(dg.AssetKey(["trial", "quality_report"]), check)
+            for check in ("quality_floor", "near_duplicates", "blank")
+        ),
     }
 
 

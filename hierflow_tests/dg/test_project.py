@@ -33,6 +33,7 @@ ASSETS = {
     "quality_scores",
     "image_set",
     "compute_audit",
+    "quality_report",
 }
 
 

@@ -1,0 +1,80 @@
+"""The quality report: baselines, comparisons, and the checks that may hold what is downstream back.
+
+What the op does is imported as it runs: a code location that only lists its assets stays light.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from hierflow.assets.events import materialization
+from hierflow.assets.report_assets import audit_version, current_plan
+from hierflow.assets.run_stage import run_stage
+from hierflow.assets.served_set import ServedSet
+from hierflow.hashing import digest
+
+if TYPE_CHECKING:
+    from hierflow.stages.quality import Quality
+
+_CHECKS = {
+    "quality_floor": "Shared images win often enough against standard ones (scoring.quality_floor).",
+    "near_duplicates": "No two images of different prompts look alike.",
+    "blank": "Every image shows something.",
+}
+_BLOCKING = "quality_floor"
+
+
+def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
+    """quality_report, with its checks. What is downstream of it waits where the floor is missed."""
+
+    @dg.multi_asset(
+        name=served.names.op("quality_report"),
+        specs=[served.specs["quality_report"]],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=served.key("quality_report"), description=about, blocking=name == _BLOCKING)
+            for name, about in _CHECKS.items()
+        ],
+        retry_policy=served.retry_policy,
+    )
+    def quality_report(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        from hierflow.assets.displays import account_metadata, quality_metadata
+        from hierflow.stages.assembly import ASSESSED, mark, state_of_quality
+        from hierflow.stages.auditing import write_audit
+        from hierflow.stages.image_set import assembled
+        from hierflow.stages.quality import assess
+
+        with run_stage(context, served) as stage:
+            compiled = current_plan(stage)
+            state = state_of_quality(stage.store, compiled, stage.spec.scoring)
+            prompts = stage.store.prompts.load(compiled.document.prompts)
+            rows = assembled(stage, compiled, prompts).rows
+            quality = assess(stage, compiled, prompts, rows)
+            this_run, all_runs = write_audit(stage, compiled, rows)  # with what has just been measured
+            mark(stage.store, ASSESSED, state)
+        if this_run.books.measured:
+            metadata = account_metadata(stage, rows, this_run, all_runs)
+            version = audit_version(all_runs, compiled)
+            context.log_event(materialization(served.key("compute_audit"), None, version, metadata))
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(digest(quality.as_json())), metadata=quality_metadata(stage, quality)
+        )
+        yield from _checks(quality)
+
+    return quality_report
+
+
+def _checks(quality: "Quality") -> Iterator[dg.AssetCheckResult]:
+    verdict = quality.verdict
+    blocked = verdict is not None and verdict.state == "blocked"
+    yield dg.AssetCheckResult(
+        check_name="quality_floor",
+        passed=verdict is None or verdict.state == "passed",
+        severity=dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN,
+        description=verdict.reason if verdict else "the document sets no scoring.quality_floor",
+        metadata={"more_pairs": verdict.more_pairs} if verdict and verdict.more_pairs is not None else {},
+    )
+    for name, found in (("near_duplicates", len(quality.twins)), ("blank", len(quality.blank))):
+        yield dg.AssetCheckResult(
+            check_name=name, passed=not found, severity=dg.AssetCheckSeverity.WARN, metadata={"found": found}
+        )

@@ -1,0 +1,78 @@
+"""Which scores a document asks for, and what is wrong with asking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hierflow.document import validated
+from hierflow.errors import InputError
+from hierflow.models.registry import open_model
+from hierflow.scoring.choice import Scorers
+from hierflow.spec import DiffusionSpec, ScoringSpec
+from hierflow_tests.tiny_models.clip import save_tiny_clip
+from hierflow_tests.tiny_models.judges import save_tiny_llava
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="module")
+def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_llava(tmp_path_factory.mktemp("llava"))
+
+
+def scorers(model: Path | str, judge: Path | None = None, **section: Any) -> Scorers:
+    adapter = open_model(DiffusionSpec(model=str(model), steps=4), Path())
+    return Scorers(ScoringSpec.model_validate(section), adapter, Path(), judge)
+
+
+def test_by_default_images_have_the_scores_that_the_model_brings(tiny_learned: Path) -> None:
+    assert list(scorers(tiny_learned).versions) == ["clip_similarity"]
+    assert scorers(tiny_learned).compared == ["clip_similarity"]
+
+
+def test_no_metrics_are_no_scores(tiny_learned: Path) -> None:
+    assert scorers(tiny_learned, metrics=[]).versions == {}
+    assert scorers(tiny_learned, metrics=[]).embedder is None
+
+
+def test_a_clip_of_ones_own_takes_the_place_of_the_models(tiny_learned: Path, tiny_clip: Path) -> None:
+    own = scorers(tiny_learned, metrics=["clip"])
+    other = scorers(tiny_learned, metrics=["clip"], clip={"model": str(tiny_clip)})
+    assert list(own.versions) == ["clip_similarity"]
+    assert list(other.versions) == ["clip"]
+    assert other.of("clip").name == "clip"
+    assert other.embedder is other.of("clip")
+
+
+def test_the_judge_that_reads_images_comes_first(tiny_learned: Path, tiny_llava: Path) -> None:
+    both = scorers(tiny_learned, metrics=["clip", "vqa"], vqa={"model": str(tiny_llava)})
+    assert both.compared == ["vqa", "clip_similarity"]
+    given = scorers(tiny_learned, judge=tiny_llava, metrics=["vqa"])
+    assert given.versions["vqa"] == both.versions["vqa"]
+    asked = scorers(tiny_learned, metrics=["vqa"], vqa={"model": str(tiny_llava), "question": "{prompt}?"})
+    assert asked.versions["vqa"] != both.versions["vqa"]
+
+
+def test_a_score_without_a_model_is_refused_with_the_field_to_set(tiny_learned: Path) -> None:
+    with pytest.raises(InputError, match=r"scoring\.vqa\.model") as caught:
+        _ = scorers(tiny_learned, metrics=["vqa"]).versions
+    assert caught.value.field == "scoring.metrics"
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [
+        ({"quality_floor": 0.45}, "scoring.quality_floor"),
+        ({"baseline_sample": 64, "metrics": []}, "scoring.baseline_sample"),
+    ],
+)
+def test_what_needs_something_else_says_so(section: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        validated(ScoringSpec, section, "")
+    assert caught.value.field == field
