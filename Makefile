@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test browser lint docs bench bench-long gpu dev clean
+.PHONY: setup demo test browser lint docs bench bench-long train-mini gpu dev clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,11 @@ bench-long: setup
 	$(BIN)/python -m benchmarks.quality --seeds 0 1
 	$(BIN)/python -m benchmarks.kill_loop --work $$(mktemp -d)
 	$(BIN)/python -m benchmarks.grafting_quality --work benchmarks/out/grafting
+
+# The mini model and its judges, from nothing; hours on two cores. A second call goes on where the first was stopped.
+WORK ?= benchmarks/out/mini
+train-mini: setup
+	$(BIN)/python -m hierflow.mini.training --work $(WORK)
 
 # On a machine with an NVIDIA card.
 gpu: setup

@@ -18,6 +18,7 @@ FIELDS = (
     ("diffusion", "model"),
     ("diffusion", "prior"),
     ("diffusion", "safety_check"),
+    ("embedding", "from"),
     ("storage", "path"),
     ("storage", "url"),
 )

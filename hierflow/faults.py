@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from hierflow.errors import InputError
 from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, SAFETENSORS_PATTERN, URL_PATTERN
@@ -83,7 +84,7 @@ def _remedy(model: type[BaseModel], path: list[str]) -> str:
 
 def _known_fields(model: type[BaseModel], path: list[str]) -> str:
     section = _section(model, path[:-1])
-    return nearest(path[-1], list(section.model_fields) if section else [])
+    return nearest(path[-1], list(_fields(section)) if section else [])
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -92,11 +93,16 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"did you mean {close[0]}" if close else f"the fields here are {', '.join(names)}"
 
 
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by the names that documents call them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
     for name in path:
         if name.isdigit():  # the place in a list of sections
             continue
-        field = model.model_fields.get(name)
+        field = _fields(model).get(name)
         annotation = field.annotation if field else None
         kinds = [annotation, *get_args(annotation)]  # an optional section is a union with None
         section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
@@ -110,8 +116,8 @@ def _description(model: type[BaseModel], path: list[str]) -> str:
     names = list(path)
     while names:
         section = _section(model, names[:-1])
-        if section and names[-1] in section.model_fields:
-            return section.model_fields[names[-1]].description or ""
+        if section and names[-1] in _fields(section):
+            return _fields(section)[names[-1]].description or ""
         names.pop()
     return ""
 

@@ -58,6 +58,7 @@ def generate(
     model: str = "mini",
     tau: float = 1.0,
     linkage: str = "ward",
+    embedding: str = "conditioning",
     storage: str | Path | None = None,
     name: str = "generated",
     progress: bool = True,
@@ -70,6 +71,7 @@ def generate(
         model: `mini`, a hub id, or a local folder.
         tau: how much is shared; 0 shares nothing.
         linkage: "ward", "average" or "centroid".
+        embedding: what the tree clusters by: "conditioning", "text_encoder", or a sentence-transformers model.
         storage: where states and images are kept, so that a second call reuses them; by default in memory, for
             this call only.
         name: of the set in `storage`.
@@ -91,6 +93,7 @@ def generate(
         "name": name,
         "prompts": dict(prompts) if isinstance(prompts, Mapping) else {"text": list(prompts)},
         "diffusion": {"model": model, **diffusion},
+        "embedding": {"from": embedding},
         "sharing": {"tau": tau, "linkage": linkage},
         "storage": {"path": str(storage) if storage else f"memory://hierflow-{uuid.uuid4().hex}"},
     }
@@ -108,6 +111,7 @@ def generate(
 def _generated(stage: Stage) -> Generation:
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # a wrong model, device or number of steps is refused before anything is written
+    _ = stage.embedder
     stage.store.claim()
     stage.store.prompts.save(prompts)
     embeddings = embed(stage, prompts)

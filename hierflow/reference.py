@@ -54,6 +54,9 @@ attributes:
     vae_tiling: false
     offload: parts
     safety_check: CompVis/stable-diffusion-safety-checker
+  embedding:
+    from: sentence-transformers/all-MiniLM-L6-v2
+    revision: main
   sharing:
     tau: 0.6
     linkage: ward
@@ -117,6 +120,7 @@ _PATTERNS = {
 }
 _PAGES = {
     "prompts": ("Your first set", "first_set.md#a-document-of-your-own"),
+    "embedding": ("Models", "models.md#what-the-tree-clusters-by"),
     "sharing": ("Choose tau", "first_set.md#choose-tau"),
     "storage": ("Storage", "storage.md"),
     "cost": ("The audit", "audit.md#time-energy-and-money"),

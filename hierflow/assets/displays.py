@@ -102,6 +102,7 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
         "partitions": len(document.partitions),
         "partition_sizes": table(partitions),
         "tau": document.tau,
+        "clustered_by": compiled.planted.clustering.name,
         "plan": document.id,
     }
 
@@ -232,7 +233,7 @@ def quality_metadata(stage: Stage, quality: Quality) -> Metadata:
             f"{one.metric}_win_rate": round(shared.win_rate.estimate, 4),
             f"{one.metric}_win_rate_interval": str(shared.win_rate),
             f"{one.metric}_win_rate_of_another_seed": str(one.arms.again.win_rate),
-            f"{one.metric}_win_rate_of_a_shuffled_tree": str(one.arms.worse.win_rate),
+            f"{one.metric}_win_rate_of_a_shuffled_tree": str(one.arms.shuffled.win_rate),
         }
         if one.arms.fault:
             found[f"{one.metric}_fault"] = one.arms.fault

@@ -109,15 +109,16 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_embeddings")
     def prompt_embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         from hierflow.stages.advice import advice
-        from hierflow.stages.embeddings import embed
+        from hierflow.stages.embeddings import clustering, embed
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
             for warning in advice(stage, prompts):
                 context.log.warning(warning)
             embeddings = embed(stage, prompts)
+            encoder, by = stage.adapter.encoder_fingerprint, clustering(stage).fingerprint
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(digest(stage.adapter.encoder_fingerprint, list(embeddings.hashes))),
+            data_version=dg.DataVersion(digest(encoder, by, list(embeddings.hashes))),
             metadata={
                 "dagster/row_count": len(embeddings.texts),
                 "computed": embeddings.computed,

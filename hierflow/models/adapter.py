@@ -76,6 +76,17 @@ class Adapter(Protocol):
     def tree_embeddings(self, conditioning: Conditioning) -> npt.NDArray[np.float64]:
         """(N, D): what the tree clusters by."""
 
+    @property
+    def text_fingerprint(self) -> str:
+        """Identity of the text encoder that :meth:`text_embeddings` uses.
+
+        Raises:
+            InputError: what it makes of a prompt is what the tree clusters by anyway.
+        """
+
+    def text_embeddings(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """(N, D): what the text encoder alone makes of each prompt, for families whose prior goes on from there."""
+
     def initial_latents(self, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Scaled initial noise, one row a generator."""
 

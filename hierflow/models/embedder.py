@@ -9,9 +9,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.errors import InputError
 from hierflow.models.adapter import Adapter
+from hierflow.models.sentence_encoder import SentenceEncoder
+from hierflow.models.sentence_model import locate_sentence_model
 from hierflow.spec import EmbeddingSpec
-from hierflow.tree.planted import Clustering
+from hierflow.tree.planted import CONDITIONING, Clustering
+
+TEXT_ENCODER = "text_encoder"
 
 
 class Embedder(Protocol):
@@ -25,6 +30,14 @@ class Embedder(Protocol):
         """(N, D) of N texts; a text has the same whoever stands beside it."""
 
 
+class TextEncoder:
+    """The diffusion model's own text encoder."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.clustering = Clustering(TEXT_ENCODER, adapter.text_fingerprint)
+        self.vectors = adapter.text_embeddings
+
+
 def open_embedder(spec: EmbeddingSpec, base: Path, adapter: Adapter) -> Embedder | None:
     """The embedder that a document names, not loaded yet; None for the conditioning itself.
 
@@ -34,6 +47,17 @@ def open_embedder(spec: EmbeddingSpec, base: Path, adapter: Adapter) -> Embedder
         adapter: of the diffusion model.
 
     Raises:
-        InputError: the model cannot be found or used, or has no text encoder to cluster by.
+        InputError: the model cannot be found or used, or the text encoder would be no other choice.
     """
-    return None
+    if spec.source in (CONDITIONING.name, TEXT_ENCODER) and spec.revision is not None:
+        raise InputError(
+            f"goes with a model of its own, and not with {spec.source}",
+            field="embedding.revision",
+            value=spec.revision,
+            remedy="leave it out",
+        )
+    if spec.source == CONDITIONING.name:
+        return None
+    if spec.source == TEXT_ENCODER:
+        return TextEncoder(adapter)
+    return SentenceEncoder(locate_sentence_model(spec, base), adapter.runtime)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.errors import RunError
+from hierflow.errors import InputError, RunError
 from hierflow.hashing import digest
 from hierflow.models.acceleration import Acceleration
 from hierflow.models.adapter import Conditioning, Tensors
@@ -159,6 +159,35 @@ class PipelineAdapter(PipelineFamily):
                 for name, tensor in made.items():
                     parts.setdefault(name, []).append(tensor[:live].float().cpu())
         return {name: torch.cat(tensors).numpy() for name, tensors in parts.items()}
+
+    @cached_property
+    def text_fingerprint(self) -> str:
+        """Identity of the text encoder that :meth:`text_embeddings` uses.
+
+        Raises:
+            InputError: what it makes of a prompt is what the tree clusters by anyway.
+        """
+        if not self.text_parts:
+            raise InputError(
+                f"is what a tree of {self.source.family.title} clusters by anyway",
+                field="embedding.from",
+                value="text_encoder",
+                remedy="write `conditioning`, or leave it out",
+            )
+        repository = self.source.prior or self.source.repository
+        return digest("hierflow text embedding 1", repository.fingerprint(*self.text_parts), self.runtime.dtype)
+
+    def text_embeddings(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """(N, D): what the text encoder alone makes of each prompt, in padded batches of one size."""
+        import torch
+
+        loaded, made = self.loaded, list[torch.Tensor]()
+        encoders = loaded.networks(loaded.encoder, self.text_parts)
+        with quiet_libraries(), loaded.placement.working(*encoders), torch.no_grad():
+            for rows, live in padded_batches(len(texts), FIXED_BATCH):
+                made.append(self.text_embedded([texts[row] for row in rows])[:live].double().cpu())
+        vectors: npt.NDArray[np.float64] = torch.cat(made).numpy()
+        return vectors
 
     def initial_latents(self, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Scaled initial noise, one row a generator."""

@@ -40,6 +40,8 @@ class PipelineFamily(ABC):
     """Whether `negative_prompt` means anything to the family."""
     pipeline_sets_schedule: ClassVar[bool] = False
     """Whether the timesteps depend on more than their number, so that only the pipeline can set them."""
+    text_parts: ClassVar[tuple[str, ...]] = ()
+    """The encoders that embed a text, for families whose tree clusters by what a prior makes of that."""
     reader: ClassVar[str] = "tokenizer"
     """The tokenizer whose encoder reads the most of a prompt."""
 
@@ -84,6 +86,10 @@ class PipelineFamily(ABC):
     @abstractmethod
     def tree_embeddings(self, conditioning: Conditioning) -> npt.NDArray[np.float64]:
         """(N, D): what the tree clusters by."""
+
+    def text_embedded(self, texts: list[str]) -> torch.Tensor:
+        """(B, D) what :attr:`text_parts` make of a batch of texts, on any device and in any precision."""
+        raise NotImplementedError(f"{type(self).__name__} has no text_parts")
 
     @property
     def reads(self) -> int | None:

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-YES = "yes"
+ANSWER = "Yes"
+"""What VQAScore listens for."""
 
 
-def yes_tokens(tokenizer: Any) -> list[int]:
-    """The tokens that read "yes" and nothing else, in any case, with or without white space around it.
+def answer_tokens(tokenizer: Any, answer: str) -> list[int]:
+    """The tokens that read `answer` and nothing else, in any case, with or without white space around it.
 
     Which of "Yes", " Yes" and "yes" a model says depends on how its tokenizer cuts words and on what it was trained
     with; all of them mean the same, so their probabilities are added up.
     """
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-    return [token for token, text in enumerate(texts) if text.strip().lower() == YES]
+    return [token for token, text in enumerate(texts) if text.strip().lower() == answer.strip().lower()]
 
 
 def log_odds(logits: torch.Tensor, tokens: list[int]) -> torch.Tensor:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hierflow.scoring.comparison import Comparison, compare
-from hierflow.scoring.pairs import Pairs, tie_band
+from hierflow.scoring.paired_scores import PairedScores, tie_band
 
 
 @dataclass(frozen=True)
-class Arms:
+class ArmComparisons:
     """Three comparisons with the standard way, by one measure and one band.
 
     Attributes:
         shared: of what sharing made.
         again: of the standard way under another seed (A/A). A win rate of 1/2 is expected.
-        worse: of sharing along a random clustering, the known-bad way.
+        shuffled: of sharing along a random clustering, the known-bad way.
     """
 
     shared: Comparison
     again: Comparison
-    worse: Comparison
+    shuffled: Comparison
 
     @property
     def fault(self) -> str | None:
@@ -34,23 +34,23 @@ class Arms:
                 "the measure is broken: the standard way under another seed has a win rate over itself of "
                 f"{self.again.win_rate}, and 0.5 is expected"
             )
-        if self.worse.win_rate.upper is None:
+        if self.shuffled.win_rate.upper is None:
             return "whether the measure sees anything cannot be told from so few first-level subtrees"
-        if self.worse.win_rate.upper >= 0.5:
+        if self.shuffled.win_rate.upper >= 0.5:
             return (
                 "the measure sees nothing here: even a random clustering is not seen as worse, at a win rate of "
-                f"{self.worse.win_rate} in {self.worse.pairs} pairs"
+                f"{self.shuffled.win_rate} in {self.shuffled.pairs} pairs"
             )
         return None
 
 
-def compare_arms(shared: Pairs, again: Pairs, worse: Pairs) -> Arms:
+def compare_arms(shared: PairedScores, again: PairedScores, shuffled: PairedScores) -> ArmComparisons:
     """Compare all three arms, with the tie band of the A/A arm.
 
     Args:
         shared: what sharing made, beside the standard way.
         again: the standard way under another seed, beside the standard way.
-        worse: sharing along a random clustering, beside the standard way.
+        shuffled: sharing along a random clustering, beside the standard way.
     """
     band = tie_band(again)
-    return Arms(compare(shared, band), compare(again, band), compare(worse, band))
+    return ArmComparisons(compare(shared, band), compare(again, band), compare(shuffled, band))

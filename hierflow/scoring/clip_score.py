@@ -26,7 +26,8 @@ class ClipScore:
     not apply. A diffusion model that is conditioned on CLIP embeddings should not be judged by the same CLIP.
 
     Args:
-        repository: where the model lies.
+        model: what the document calls the model.
+        repository: where it lies.
         device: on what it runs, such as "cpu" or "cuda:0".
         dtype: "float32", "float16" or "bfloat16".
         placement: of networks that make room for it while it works; None where there are none.
@@ -35,15 +36,20 @@ class ClipScore:
     name = "clip"
 
     def __init__(
-        self, repository: Repository, device: str, dtype: str, *, placement: Placement | None = None
+        self, model: str, repository: Repository, device: str, dtype: str, *, placement: Placement | None = None
     ) -> None:
-        self._repository, self._dtype = repository, dtype
+        self._name, self._repository, self._dtype = model, repository, dtype
         self._placement = placement or Placement(device)
 
     @cached_property
     def version(self) -> str:
         """Identity of the model's files and of the precision. Loads nothing."""
         return digest("hierflow clip 1", network_fingerprint(self._repository), self._dtype)
+
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """What belongs beside the scores wherever they are shown; `commit` is None for a local folder."""
+        return {"model": self._name, "commit": self._repository.commit, "dtype": self._dtype}
 
     def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
         """The cosine of each image (uint8, height x width x 3) and the prompt beside it; errors as there."""
@@ -82,10 +88,10 @@ class ClipScore:
 
     @cached_property
     def _similarity(self) -> ClipSimilarity:
-        from transformers import AutoTokenizer, CLIPImageProcessor
-
         folder, (text, vision) = self._repository.folder, self._encoders
         with quiet_libraries():
+            from transformers import AutoTokenizer, CLIPImageProcessor  # tells of a slower way without torchvision
+
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             images = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
         return ClipSimilarity(text, tokenizer, vision, images, version=self.version)
@@ -116,4 +122,4 @@ def load_clip(
         InputError: there is no such model, it is no CLIP, or its weights are not safetensors.
     """
     repository = locate_network(model, revision, base, field=field, kinds={"clip"}, what="a CLIP of transformers")
-    return ClipScore(repository, device, dtype, placement=placement)
+    return ClipScore(model, repository, device, dtype, placement=placement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hierflow.scoring.cluster_bootstrap import CONFIDENCE, ClusterBootstrap, Interval
-from hierflow.scoring.pairs import Pairs, wins
+from hierflow.scoring.paired_scores import PairedScores, wins
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Comparison:
     win_rate: Interval
 
 
-def compare(pairs: Pairs, band: float) -> Comparison:
+def compare(pairs: PairedScores, band: float) -> Comparison:
     """Compare the two ways of `pairs`.
 
     Args:
         pairs: the scores.
-        band: as :func:`~hierflow.scoring.pairs.tie_band` measures it; for a part of a set, that of the whole.
+        band: as :func:`~hierflow.scoring.paired_scores.tie_band` measures it; for a part of a set, that of the whole.
     """
     bootstrap, won = ClusterBootstrap(pairs.groups, pairs.seeds), wins(pairs, band)
     win_rate = bootstrap.interval(won, 0.0, 1.0)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierflow.scoring.arms import Arms, compare_arms
+from hierflow.scoring.arms import ArmComparisons, compare_arms
 from hierflow.scoring.comparison import Comparison, compare
 from hierflow.scoring.pair import SHARED, Pair
-from hierflow.scoring.pairs import Pairs
+from hierflow.scoring.paired_scores import PairedScores
 from hierflow.scoring.quality_floor import Verdict, quality_floor
 
 FEWEST = 8
@@ -30,7 +30,7 @@ class Judgement:
     """
 
     metric: str
-    arms: Arms
+    arms: ArmComparisons
     by: Mapping[str, Mapping[str, Comparison]]
 
 
@@ -56,8 +56,8 @@ def verdict(judgements: Sequence[Judgement], floor: float) -> Verdict:
     return Verdict(found.state, f"by {judged.metric}: {found.reason}", found.more_pairs)
 
 
-def _side_by_side(pairs: Sequence[Pair], metric: str, arm: str) -> Pairs:
-    return Pairs(
+def _side_by_side(pairs: Sequence[Pair], metric: str, arm: str) -> PairedScores:
+    return PairedScores(
         tried=np.array([pair.images[arm].scores[metric] for pair in pairs]),
         standard=np.array([pair.images["standard"].scores[metric] for pair in pairs]),
         groups=np.array([pair.group for pair in pairs]),
@@ -69,7 +69,7 @@ def _columns(pairs: Sequence[Pair]) -> list[str]:
     return list(dict.fromkeys(name for pair in pairs for name in pair.axes))
 
 
-def _by(pairs: Sequence[Pair], shared: Pairs, value_of: Callable[[Pair], str], band: float) -> dict[str, Comparison]:
+def _by(pairs: Sequence[Pair], shared: PairedScores, value_of: Callable[[Pair], str], band: float) -> dict[str, Comparison]:
     values = np.array([value_of(pair) for pair in pairs])
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > MOST_VALUES:

@@ -36,7 +36,8 @@ def quality_floor(comparison: Comparison, floor: float, margin: float = MARGIN, 
         comparison: of sharing with the standard way.
         floor: the least win rate that is good enough, in [0, 1]; 1/2 where sharing costs nothing.
         margin: how far below the floor the interval of a passing win rate may begin, at least 0.
-        fault: why the measure may not be used (:attr:`~hierflow.scoring.arms.Arms.fault`); nothing is decided then.
+        fault: why the measure may not be used, of :class:`~hierflow.scoring.arms.ArmComparisons`; nothing is decided
+            then.
     """
     win_rate = comparison.win_rate
     if fault is not None:

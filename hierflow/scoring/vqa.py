@@ -18,7 +18,7 @@ from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
 from hierflow.models.runtime import FIXED_BATCH, Runtime
-from hierflow.scoring.answer import YES, log_odds, yes_tokens
+from hierflow.scoring.answer import ANSWER, answer_tokens, log_odds
 from hierflow.scoring.question import TEMPLATE, Question
 from hierflow.scoring.source import locate_network, network_fingerprint
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class VqaScore:
-    """The log-odds that the answer to "Does this figure show {prompt}?" begins with yes.
+    """The log-odds that the answer to "Does this figure show {prompt}?" is yes.
 
     VQAScore (Lin et al., ECCV 2024, arXiv:2404.01291) is the probability p itself; log p - log(1 - p) orders images
     alike and does not crowd near 0 and 1. Any `AutoModelForImageTextToText` serves, with or without an encoder of its
@@ -39,9 +39,11 @@ class VqaScore:
     CPU, else within rounding). The more images one call is given, the fuller its batches.
 
     Args:
-        repository: where the model lies.
+        model: what the document calls the model.
+        repository: where it lies.
         runtime: on what it runs; bits are promised where it has a fixed batch.
         template: the question, with `{prompt}` where the prompt goes.
+        answer: the answer that is listened for, in any spelling that is one token.
         field: the document's field that names the model, for errors.
         placement: of networks that make room for the model while it works; None where there are none.
 
@@ -53,10 +55,12 @@ class VqaScore:
 
     def __init__(
         self,
+        model: str,
         repository: Repository,
         runtime: Runtime,
         *,
         template: str = TEMPLATE,
+        answer: str = ANSWER,
         field: str = "scoring.vqa",
         placement: Placement | None = None,
     ) -> None:
@@ -64,14 +68,26 @@ class VqaScore:
             raise InputError(
                 "has no place for the prompt", field=field, value=template, remedy="write {prompt} where it goes"
             )
-        self._repository, self._runtime, self._template, self._field = repository, runtime, template, field
+        self._name, self._repository, self._runtime = model, repository, runtime
+        self._template, self._answer, self._field = template, answer, field
         self._placement = placement or Placement(runtime.device)
 
     @cached_property
     def version(self) -> str:
-        """Identity of the model's files, the question and the precision. Loads nothing."""
-        fingerprint = network_fingerprint(self._repository)
-        return digest("hierflow vqa 1", fingerprint, self._template, self._runtime.dtype, FIXED_BATCH)
+        """Identity of the model's files, the question, the answer and the precision. Loads nothing."""
+        asked = (self._template, self._answer, self._runtime.dtype, FIXED_BATCH)
+        return digest("hierflow vqa 1", network_fingerprint(self._repository), *asked)
+
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """What belongs beside the scores wherever they are shown; `commit` is None for a local folder."""
+        return {
+            "model": self._name,
+            "commit": self._repository.commit,
+            "template": self._template,
+            "answer": self._answer,
+            "dtype": self._runtime.dtype,
+        }
 
     def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
         """The log-odds for each image (uint8, height x width x 3) and the prompt beside it.
@@ -122,7 +138,7 @@ class VqaScore:
             inputs["decoder_input_ids"] = torch.tensor([self._decoder_start] * len(asked), device=runtime.device)
         if "logits_to_keep" in inspect.signature(model.forward).parameters:
             inputs["logits_to_keep"] = 1  # all of them are gigabytes where images are many tokens
-        return log_odds(model(**inputs).logits[:, -1], self._yes)
+        return log_odds(model(**inputs).logits[:, -1], self._tokens)
 
     @cached_property
     def _model(self) -> Any:
@@ -157,13 +173,13 @@ class VqaScore:
 
     @cached_property
     def _question(self) -> Question:
-        return Question(self._processor, self._template, field=self._field, name=str(self._repository.folder))
+        return Question(self._processor, self._template, field=self._field, name=self._name)
 
     @cached_property
-    def _yes(self) -> list[int]:
-        if tokens := yes_tokens(self._processor.tokenizer):
+    def _tokens(self) -> list[int]:
+        if tokens := answer_tokens(self._processor.tokenizer, self._answer):
             return tokens
-        raise self._unfit(f"has no token that reads {YES!r}", "give a model that says it in one token")
+        raise self._unfit(f"has no token that reads {self._answer!r}", "listen for an answer of one token")
 
     @cached_property
     def _decoder_start(self) -> list[int]:
@@ -177,7 +193,7 @@ class VqaScore:
         return [generation.decoder_start_token_id, *([] if forced is None else [forced])]
 
     def _unfit(self, problem: str, remedy: str) -> InputError:
-        return InputError(problem, field=self._field, value=str(self._repository.folder), remedy=remedy)
+        return InputError(problem, field=self._field, value=self._name, remedy=remedy)
 
 
 def load_vqa(
@@ -188,6 +204,7 @@ def load_vqa(
     device: str = "cpu",
     dtype: str = "float32",
     template: str = TEMPLATE,
+    answer: str = ANSWER,
     field: str = "scoring.vqa",
     placement: Placement | None = None,
 ) -> VqaScore:
@@ -200,6 +217,7 @@ def load_vqa(
         device: such as "cpu" or "cuda:0".
         dtype: "float32", "float16" or "bfloat16".
         template: the question, with `{prompt}` where the prompt goes.
+        answer: the answer that is listened for, in any spelling that is one token.
         field: the document's field that names the model, for errors.
         placement: as :class:`VqaScore` takes it.
 
@@ -214,4 +232,4 @@ def load_vqa(
     )
     promised = device == "cpu" and dtype == "float32"
     runtime = Runtime(device, dtype, fixed_batch=FIXED_BATCH if promised else None)
-    return VqaScore(repository, runtime, template=template, field=field, placement=placement)
+    return VqaScore(model, repository, runtime, template=template, answer=answer, field=field, placement=placement)

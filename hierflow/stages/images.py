@@ -252,6 +252,7 @@ def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image:
         "encoder_fingerprint": document.encoder,
         "tau": document.tau,
         "linkage": compiled.planted.tree.linkage,
+        "clustered_by": compiled.planted.clustering.name,
         "node_path": node_path(compiled, image.leaf),
         "state_id": image.record.state,
     }

@@ -53,8 +53,8 @@ def node_conditioning(
         return torch.from_numpy(array).to(dtype)
 
     @cache
-    def common(kept: int) -> torch.Tensor:
-        return tensor(rows.common[kept].wide())
+    def common(one: int) -> torch.Tensor:
+        return tensor(_Mean(rows.common[one]).value())
 
     @cache
     def negative(prompt: str) -> Tensors:

@@ -31,6 +31,7 @@ class Edit:
         rebuild: evaluations of founding the tree anew, after what is stored.
         rebuild_changed: images of the others that this would replace.
         is_pinned: whether the run keeps the tree.
+        clustered_by: what the tree has been clustered by so far.
     """
 
     new: int
@@ -39,6 +40,7 @@ class Edit:
     rebuild: int
     rebuild_changed: int
     is_pinned: bool
+    clustered_by: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Outlook:
         name: the set.
         prompts: the prompts.
         plan: the plan a run would adopt.
+        clustered_by: what its tree is clustered by.
         sizes: distinct prompts a partition, by key.
         to_run: the partitions it would run.
         evaluations: denoiser evaluations it would make, after what is stored; replays included.
@@ -61,6 +64,7 @@ class Outlook:
     name: str
     prompts: PromptSet
     plan: PlanDocument
+    clustered_by: str
     sizes: dict[str, int]
     to_run: list[str]
     evaluations: int
@@ -84,6 +88,7 @@ class Outlook:
                 "to_rebuild": edit.rebuild if edit else None,
             },
             "saved": self.plan.saved,
+            "clustered_by": self.clustered_by,
             **self.comparison.as_json(),
             "prompts_new": edit.new if edit else None,
             "prompts_removed": edit.removed if edit else None,
@@ -120,6 +125,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         name=stage.spec.name,
         prompts=prompts,
         plan=compiled.document,
+        clustered_by=compiled.planted.clustering.name,
         sizes=sizes,
         to_run=keys,
         evaluations=evaluations,
@@ -141,6 +147,7 @@ def _edit(
         rebuild=_evaluations(stage, fresh, prompts),
         rebuild_changed=images_changed(before, fresh),
         is_pinned=compiled.document.tree == before.document.tree or compiled.planted.growth is not None,
+        clustered_by=before.planted.clustering.name,
     )
 
 

@@ -20,6 +20,7 @@ def check_input(stage: Stage) -> PromptSet:
     stage.store.check_owner()
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # finds the model's files, the device, and settles the scheduler with its steps
+    _ = stage.embedder  # finds the files of what the tree clusters by, if it has a model of its own
     _check_settings(stage, prompts)
     return prompts
 

@@ -13,6 +13,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import load_prompts
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE, audit
 from hierflow.stages.context import Stage
+from hierflow.stages.embeddings import clustering
 from hierflow.stages.image_set import AssembledSet, assembled
 from hierflow.stages.partition_states import condition_counts, partition_states
 from hierflow.stages.space import space_of
@@ -92,6 +93,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
             if row.status != "current"
         ],
         "saved": compiled.document.saved,
+        "clustered_by": compiled.planted.clustering.name,
         "manifest": made.manifest,
         "gallery": made.gallery,
     }
@@ -111,6 +113,7 @@ def _edited(stage: Stage, compiled: CompiledPlan) -> list[str]:
                 spec.diffusion.images_per_prompt,
             ),
         ),
+        "embedding": (compiled.planted.clustering.fingerprint, clustering(stage).fingerprint),
         "sharing": (
             (dict(plan.tau_from), compiled.planted.tree.linkage),
             (dict(spec.sharing.tau_from), spec.sharing.linkage),
@@ -127,16 +130,18 @@ class AuditReport:
         account: over all runs of the present plan.
         by: the account by the columns asked for.
         page: where the last run left the account as a page; None if none did.
+        clustered_by: what the plan's tree is clustered by.
     """
 
     account: Audit
     by: dict[str, list[ColumnShare]]
     page: str | None
+    clustered_by: str
 
     def as_json(self) -> dict[str, Any]:
         """For `hierflow audit --json`."""
         by = {column: [share.as_json() for share in shares] for column, shares in self.by.items()}
-        return {**self.account.as_json(), "by": by, "page": self.page}
+        return {**self.account.as_json(), "by": by, "page": self.page, "clustered_by": self.clustered_by}
 
 
 def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
@@ -153,7 +158,8 @@ def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
         column: by_column(rows, steps, "prompt_id" if column == ids else column, account)
         for column in dict.fromkeys(columns)
     }
-    return AuditReport(account, by, files.url(AUDIT_PAGE) if files.exists(AUDIT_PAGE) else None)
+    page = files.url(AUDIT_PAGE) if files.exists(AUDIT_PAGE) else None
+    return AuditReport(account, by, page, compiled.planted.clustering.name)
 
 
 def _current(stage: Stage) -> CompiledPlan:

@@ -1,6 +1,8 @@
 """The mini world: its prompts, its held-out combinations, its pictures, and the classifier that judges them."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,19 +10,27 @@ import pytest
 from hierflow.mini.catalogue.grammar import (
     ATTRIBUTE_NAMES,
     ATTRIBUTE_SIZES,
+    BACKGROUND_PHRASES,
+    COLORS,
+    PATTERNS,
+    PRODUCTS,
+    STYLE_PHRASES,
     Attributes,
     Mentions,
     is_held_out,
+    last_words,
     parse_prompt,
     prompt_for,
+    prompt_of,
     random_attributes,
     random_mentions,
 )
 from hierflow.mini.catalogue.render import render
 from hierflow.mini.judges.classifier import accuracy
-from hierflow.mini.training.data import draw_pictures
+from hierflow.mini.training.pictures import draw_pictures
 
 EVERY_COMBINATION = [Attributes(*values) for values in itertools.product(*map(range, ATTRIBUTE_SIZES))]
+LAST_WORDS = (PRODUCTS, COLORS, PATTERNS, tuple(BACKGROUND_PHRASES.values()), tuple(STYLE_PHRASES.values()))
 EVERY_MENTION = [Mentions(True, *named) for named in itertools.product((False, True), repeat=4)]
 
 
@@ -114,3 +124,26 @@ def test_the_classifier_is_not_pleased_by_everything() -> None:
     pictures = draw_pictures(40, seed=1, held_out=True)
     wrong = (pictures.attributes + 1) % np.array(ATTRIBUTE_SIZES)
     assert accuracy(pictures.images, wrong)["all_5"] == 0.0
+
+
+@pytest.mark.parametrize("mentions", EVERY_MENTION)
+def test_the_last_word_of_every_mentioned_attribute_is_found(mentions: Mentions) -> None:
+    for attributes in EVERY_COMBINATION[::197]:
+        words, places = prompt_for(attributes, mentions).split(), last_words(attributes, mentions)
+        assert sorted(places) == [column for column in range(len(mentions)) if mentions[column]]
+        ends = [values[index].split()[-1] for values, index in zip(LAST_WORDS, attributes, strict=True)]
+        assert all(words[place] == ends[column] for column, place in places.items())
+
+
+@pytest.mark.parametrize("text", ["a mug", "an orange mug", "a photo of a plain fish on green grass"])
+def test_a_prompt_that_was_read_is_written_again(text: str) -> None:
+    assert prompt_of(parse_prompt(text)) == text
+
+
+@pytest.mark.parametrize(
+    "module", ["hierflow.mini", "hierflow.mini.catalogue.render", "hierflow.mini.catalogue.grammar"]
+)
+def test_the_catalogue_needs_no_torch(module: str) -> None:
+    code = f"import sys, {module}; print({{'torch', 'diffusers', 'transformers'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -10,8 +10,9 @@ from PIL import Image
 
 from hierflow.mini.catalogue.grammar import Attributes, Mentions, is_held_out, prompt_for
 from hierflow.mini.catalogue.render import render
-from hierflow.mini.evaluation.evaluate import as_markdown, catalogue, evaluate_manifest
-from hierflow.mini.evaluation.manifest import mentioned_accuracy, read_manifest
+from hierflow.mini.evaluation.judges import as_markdown
+from hierflow.mini.evaluation.manifest import evaluate_manifest, mentioned_accuracy, read_manifest
+from hierflow.mini.evaluation.prompts import catalogue
 
 RED_MUG = Attributes(product=0, color=0, pattern=0, background=0, style=1)
 BLUE_CAR = Attributes(product=8, color=4, pattern=1, background=7, style=1)

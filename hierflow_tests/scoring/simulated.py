@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from hierflow.scoring.pairs import Pairs
+from hierflow.scoring.paired_scores import PairedScores
 
 BAND = 0.6
 
@@ -18,7 +18,7 @@ def draw(
     alike: float = 0.0,
     seeds: int = 1,
     mean: float = 0.0,
-) -> Pairs:
+) -> PairedScores:
     """Pairs with differences of variance 1 around `mean`.
 
     Args:
@@ -33,7 +33,9 @@ def draw(
     common = generator.normal(0, np.sqrt(alike), groups)[group]
     differences = mean + common + generator.normal(0, np.sqrt(1 - alike), len(group))
     standard = generator.normal(0, 3, len(group))
-    return Pairs(standard + differences, standard, group.astype(str), np.repeat(np.arange(seeds), groups * members))
+    return PairedScores(
+        standard + differences, standard, group.astype(str), np.repeat(np.arange(seeds), groups * members)
+    )
 
 
 def true_win_rate(mean: float) -> float:

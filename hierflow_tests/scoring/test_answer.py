@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierflow.scoring.answer import log_odds, yes_tokens
+from hierflow.scoring.answer import answer_tokens, log_odds
 from hierflow_tests.tiny_models.parts import pieces_tokenizer
 from hierflow_tests.tiny_models.qwen_image import bytes_tokenizer
 
@@ -17,12 +17,12 @@ from hierflow_tests.tiny_models.qwen_image import bytes_tokenizer
 def test_every_spelling_of_yes_that_is_one_token_counts_and_nothing_else() -> None:
     words = ["Yes", " Yes", "yes", "YES\n", "Yesterday", "No", "Yes.", "ye"]
     tokenizer = bytes_tokenizer(words)
-    found = {tokenizer.decode([token]) for token in yes_tokens(tokenizer)}
+    found = {tokenizer.decode([token]) for token in answer_tokens(tokenizer, "Yes")}
     assert found == {"Yes", " Yes", "yes", "YES\n"}
 
 
 def test_a_tokenizer_that_cuts_yes_to_pieces_has_no_token_for_it() -> None:
-    assert yes_tokens(pieces_tokenizer()) == []
+    assert answer_tokens(pieces_tokenizer(), "Yes") == []
 
 
 def test_log_odds_are_those_of_the_summed_probability() -> None:

@@ -44,6 +44,12 @@ def test_two_colours_of_one_grey_are_a_picture_where_both_are_seen() -> None:
     assert not is_blank(image)
 
 
+def test_two_tones_that_an_eye_tells_apart_are_a_picture() -> None:
+    image = flat((100, 100, 100))
+    image[:30] += 10
+    assert not is_blank(image)
+
+
 def test_a_smooth_gradient_and_noise_are_pictures() -> None:
     assert not is_blank(np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None], (64, 64, 3)))
     assert not is_blank(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))

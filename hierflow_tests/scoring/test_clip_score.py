@@ -49,6 +49,11 @@ def test_it_is_a_scorer_called_clip(clip: ClipScore) -> None:
     assert clip.name == "clip"
 
 
+def test_its_provenance_says_what_was_asked(folder: Path) -> None:
+    found = load_clip(str(folder), dtype="bfloat16").provenance
+    assert found == {"model": str(folder), "commit": None, "dtype": "bfloat16"}
+
+
 def test_the_version_follows_files_and_precision_and_loads_nothing(folder: Path, tmp_path: Path) -> None:
     one, again = load_clip(str(folder)), load_clip(str(folder))
     other, half = load_clip(str(save_tiny_clip(tmp_path, seed=1))), load_clip(str(folder), dtype="bfloat16")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierflow.scoring.cluster_bootstrap import ClusterBootstrap, Interval
-from hierflow.scoring.pairs import wins
+from hierflow.scoring.paired_scores import wins
 from hierflow_tests.scoring.simulated import BAND, draw, true_win_rate
 
 
@@ -50,6 +50,23 @@ def test_pairs_that_move_together_count_for_less_than_independent_ones() -> None
         return interval.upper - interval.lower
 
     assert np.mean([width(0.5) for _ in range(20)]) > 2 * np.mean([width(0.0) for _ in range(20)])
+
+
+def test_the_luck_of_a_seed_widens_the_interval() -> None:
+    pairs = draw(np.random.default_rng(0), groups=12, members=4, seeds=2)
+    lucky = ClusterBootstrap(pairs.groups, pairs.seeds).interval(np.where(pairs.seeds == 0, 1.0, -1.0))
+    assert lucky.lower is not None
+    assert lucky.upper is not None
+    assert lucky.lower <= -1.0
+    assert lucky.upper >= 1.0
+
+
+def test_a_long_tail_lengthens_its_side_of_the_interval() -> None:
+    values = np.where(np.arange(64) < 3, -10.0, 0.0)
+    interval = ClusterBootstrap(*numbered(list(range(64)))).interval(values)
+    assert interval.lower is not None
+    assert interval.upper is not None
+    assert interval.estimate - interval.lower > 1.1 * (interval.upper - interval.estimate)
 
 
 def test_draws_are_distributed_as_all_resamples_are() -> None:

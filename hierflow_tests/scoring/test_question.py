@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,22 @@ def test_a_processor_with_neither_template_nor_mark_is_refused(
     monkeypatch.delattr(processor, "image_token")
     with pytest.raises(InputError, match="without an image token; give a model that is asked through"):
         Question(processor, TEMPLATE, field="scoring.vqa", name="judge")
+
+
+def test_a_processor_that_forgets_the_image_is_refused(tmp_path: Path) -> None:
+    tokenizer = AutoProcessor.from_pretrained(save_tiny_llava(tmp_path)).tokenizer
+
+    class Forgetful:
+        image_token = IMAGE
+
+        def __init__(self) -> None:
+            self.tokenizer = tokenizer
+
+        def __call__(self, images: object, text: str, **_: object) -> Any:
+            return tokenizer(text.replace(IMAGE, ""), return_tensors="pt")
+
+    with pytest.raises(InputError, match=r"has a processor \(Forgetful\) without a chat template"):
+        Question(Forgetful(), TEMPLATE, field="scoring.vqa", name="judge")
 
 
 @pytest.mark.parametrize("name", sorted(JUDGES))

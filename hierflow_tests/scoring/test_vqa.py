@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_it_is_a_scorer_that_reacts_to_image_and_prompt(judge: VqaScore) -> None
 
 def test_neighbours_order_and_number_change_no_bit_of_a_score(judge: VqaScore) -> None:
     images = [*IMAGES, np.repeat(IMAGES[0], 2, axis=1)]
-    prompts = [*PROMPTS, "a wide mug"]
+    prompts = [*PROMPTS, PROMPTS[0]]
     together = judge.score(images, prompts)
     alone = [judge.score([image], [prompt])[0] for image, prompt in zip(images, prompts, strict=True)]
     backwards = judge.score(images[::-1], prompts[::-1])[::-1]
@@ -93,6 +94,24 @@ def test_a_decoder_of_its_own_is_asked_for_its_first_word(folders: dict[str, Pat
     assert score == pytest.approx(np.log(p) - np.log(1 - p), abs=1e-5)
 
 
+def test_a_decoder_whose_first_token_is_forced_is_asked_for_the_second(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folders["instructblip"], tmp_path / "forced")
+    config = folder / "generation_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "forced_bos_token_id": 5}))
+    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    text = 'Does this figure show "a red mug"? Please answer yes or no.'
+    given = processor(images=Image.fromarray(IMAGES[0]), text=text, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**given, decoder_input_ids=torch.tensor([[0, 5]])).logits[0, 1]
+    chances = logits.double().softmax(dim=0)
+    p = sum(chances[token].item() for token in processor.tokenizer.convert_tokens_to_ids(["Yes", "yes"]))
+    score = load_vqa(str(folder)).score(IMAGES[:1], ["a red mug"])[0]
+    assert score == pytest.approx(np.log(p) - np.log(1 - p), abs=1e-5)
+
+
 def test_what_reads_as_a_mark_of_the_model_is_only_words_in_a_prompt(llava: VqaScore) -> None:
     plain, marked, other = llava.score(IMAGES[:1] * 3, ["a < image> x", f"a {IMAGE} x", "a <imagf> x"])
     assert plain == marked != other
@@ -114,6 +133,17 @@ def test_the_version_follows_files_template_and_precision_and_loads_nothing(
     assert not {"_model", "_processor"} & vars(usual).keys()
     assert usual.score([], []) == []
     assert "_model" not in vars(usual)
+
+
+def test_its_provenance_says_what_was_asked_of_what(folders: dict[str, Path]) -> None:
+    name = str(folders["llava"])
+    assert load_vqa(name, template="{prompt}?").provenance == {
+        "model": name,
+        "commit": None,
+        "template": "{prompt}?",
+        "answer": "Yes",
+        "dtype": "float32",
+    }
 
 
 def test_a_second_tokenizer_in_a_folder_of_its_own_counts(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -167,10 +197,12 @@ def test_missing_weights_are_refused_and_not_drawn_at_random(tmp_path: Path) -> 
         lossy.score(IMAGES[:1], ["a mug"])
 
 
-def test_a_model_without_a_word_for_yes_is_refused(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hierflow.scoring.vqa.yes_tokens", lambda tokenizer: [])
-    with pytest.raises(InputError, match="has no token that reads 'yes'"):
-        load_vqa(str(folders["llava"])).score(IMAGES[:1], ["a mug"])
+def test_another_answer_can_be_listened_for_if_it_is_one_token(folders: dict[str, Path], llava: VqaScore) -> None:
+    no = load_vqa(str(folders["llava"]), answer="no")
+    assert no.version != llava.version
+    assert no.score(IMAGES[:1], ["a mug"]) != llava.score(IMAGES[:1], ["a mug"])
+    with pytest.raises(InputError, match="has no token that reads 'certainly'; listen for an answer of one token"):
+        load_vqa(str(folders["llava"]), answer="certainly").score(IMAGES[:1], ["a mug"])
 
 
 def test_a_processor_that_lacks_a_library_is_refused_with_its_words(

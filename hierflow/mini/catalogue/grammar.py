@@ -98,6 +98,27 @@ def prompt_for(attributes: Attributes, mentions: Mentions = EVERYTHING) -> str:
     return " ".join(parts)
 
 
+def last_words(attributes: Attributes, mentions: Mentions = EVERYTHING) -> dict[int, int]:
+    """Return which word of `prompt_for` is the last one of each mentioned attribute, by the attribute's column."""
+    places, last = {}, -1
+    if mentions.style:
+        last += len(STYLE_PHRASES[STYLES[attributes.style]].split())
+        places[4] = last
+    last += 1  # the article
+    for column in (1, 2, 0):
+        if mentions[column]:
+            last += 1
+            places[column] = last
+    if mentions.background:
+        places[3] = last + len(BACKGROUND_PHRASES[BACKGROUNDS[attributes.background]].split())
+    return places
+
+
+def prompt_of(parsed: ParsedPrompt) -> str:
+    """Write the prompt that was read as `parsed`."""
+    return prompt_for(Attributes(*(value or 0 for value in parsed)), Mentions(*(v is not None for v in parsed)))
+
+
 def parse_prompt(text: str) -> ParsedPrompt:
     """Read a prompt of the grammar back into attribute indices.
 

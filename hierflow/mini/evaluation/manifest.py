@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +67,33 @@ def mentioned_accuracy(
     None stands for an attribute that no prompt mentions; "all" is the share of pictures with every mentioned
     attribute right.
     """
-    targets = np.array([[-1 if value is None else value for value in row] for row in wanted], np.int64)
-    targets = targets.reshape(len(wanted), len(ATTRIBUTE_NAMES))
-    mentioned = targets >= 0
-    right = classify(images, classifier) == targets
+    targets = _targets(wanted)
+    mentioned, right = targets >= 0, classify(images, classifier) == targets
     shares: dict[str, float | None] = {
         name: float(right[mentioned[:, column], column].mean()) if mentioned[:, column].any() else None
         for column, name in enumerate(ATTRIBUTE_NAMES)
     }
     shares["all"] = float((right | ~mentioned).all(axis=1).mean()) if len(wanted) else None
     return shares
+
+
+def mentioned_right(
+    images: NDArray[np.uint8],
+    wanted: Sequence[ParsedPrompt],
+    classifier: AttributeClassifier | None = None,
+) -> NDArray[np.bool_]:
+    """Return which pictures have every mentioned attribute right, (N,)."""
+    targets = _targets(wanted)
+    return np.asarray(((classify(images, classifier) == targets) | (targets < 0)).all(axis=1))
+
+
+def _targets(wanted: Sequence[ParsedPrompt]) -> NDArray[np.int64]:
+    targets = np.array([[-1 if value is None else value for value in row] for row in wanted], np.int64)
+    return targets.reshape(len(wanted), len(ATTRIBUTE_NAMES))
+
+
+def evaluate_manifest(path: Path) -> dict[str, Mapping[str, float | None]]:
+    """Return one row for the manifest's pictures, which counts the rows it had to leave out."""
+    pictures = read_manifest(path)
+    name = f"{len(pictures.wanted)} pictures ({pictures.missing} missing, {pictures.foreign} of other prompts)"
+    return {name: mentioned_accuracy(pictures.images, pictures.wanted)}

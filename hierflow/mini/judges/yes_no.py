@@ -1,8 +1,8 @@
-"""The second judge: a small image-text model that answers 'Does this figure show "{prompt}"? Please answer yes or no.'
+"""The second judge: a small image-text model that answers 'Does this figure show "a red mug"?' with yes or no.
 
-It is a folder in the hub's own format (FastVLM's: a ResNet sees, a projector translates, a tiny Llama reads and answers),
-so that the code that asks real models asks it unchanged: `hierflow.scoring.vqa.load_vqa(str(YES_NO_JUDGE))`. It was
-trained on drawn pictures alone, with eyes and words of its own.
+It is a folder in the hub's own format (FastVLM's: a ResNet sees, a projector translates, a tiny Llama answers). So
+the code that asks real models asks it unchanged: `hierflow.scoring.vqa.load_vqa(str(YES_NO_JUDGE))`. It was trained
+on drawn pictures alone, with eyes and words of its own.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     phrases = " ".join((*STYLE_PHRASES.values(), *BACKGROUND_PHRASES.values(), *PRODUCTS, *COLORS, *PATTERNS))
     splitter = pre_tokenizers.Whitespace()
     question = [word for word, _ in splitter.pre_tokenize_str(TEMPLATE.format(prompt=" a an ").lower())]
-    words = [*special, YES, NO, *dict.fromkeys([*question, ",", *phrases.split(), '"?'])]
+    words = [*special, YES, NO, *dict.fromkeys([*question, "?", ",", *phrases.split()])]
     tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = splitter

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from hierflow.mini.judges.classifier import AttributeClassifier
 from hierflow.mini.training.augment import degrade, jitter
-from hierflow.mini.training.data import PictureSet
 from hierflow.mini.training.loop import Trainer
+from hierflow.mini.training.pictures import PictureSet
 from hierflow.mini.training.work import Run
 
 STEPS: Final = 750

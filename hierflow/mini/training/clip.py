@@ -18,9 +18,9 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionM
 
 from hierflow.mini.catalogue.grammar import ATTRIBUTE_SIZES, random_mentions
 from hierflow.mini.training.augment import jitter
-from hierflow.mini.training.data import PictureSet
 from hierflow.mini.training.loop import Trainer
 from hierflow.mini.training.networks import EMBEDDING_SIZE, build_image_encoder, build_text_encoder
+from hierflow.mini.training.pictures import PictureSet
 from hierflow.mini.training.tokenizer import PromptEncoder
 from hierflow.mini.training.work import Run
 

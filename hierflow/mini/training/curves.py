@@ -62,16 +62,16 @@ def draw_curves(paths: Sequence[Path], target: Path) -> None:
     """Draw every curve's loss over its steps, raw and smoothed, one panel each."""
     from matplotlib.figure import Figure
 
-    drawn = [(path.stem, np.array(rows)) for path in paths if (rows := read_curve(path))]
+    drawn = [(path.stem, np.asarray(rows, np.float64)) for path in paths if (rows := read_curve(path))]
     if not drawn:
         return
     figure = Figure(figsize=(4 * min(3, len(drawn)), 2.6 * -(-len(drawn) // 3)), layout="constrained")
     panels = figure.subplots(-(-len(drawn) // 3), min(3, len(drawn)), squeeze=False).flat
     for panel in panels[len(drawn) :]:
         panel.set_visible(False)
-    for panel, (name, rows) in zip(panels, drawn, strict=False):
-        smooth = [rows[max(0, k - SMOOTHED_ROWS) : k + 1, 1].mean() for k in range(len(rows))]
-        panel.plot(rows[:, 0], rows[:, 1], color="0.8")
-        panel.plot(rows[:, 0], smooth, color="C0")
-        panel.set(title=f"{name}: {rows[-1, 3] / 60:.1f} min", xlabel="step", ylabel="loss", yscale="log")
+    for panel, (name, curve) in zip(panels, drawn, strict=False):
+        smooth = [curve[max(0, k - SMOOTHED_ROWS) : k + 1, 1].mean() for k in range(len(curve))]
+        panel.plot(curve[:, 0], curve[:, 1], ".-", color="0.8", markersize=3)
+        panel.plot(curve[:, 0], smooth, color="C0")
+        panel.set(title=f"{name}: {curve[-1, 3] / 60:.1f} min", xlabel="step", ylabel="loss", yscale="log")
     figure.savefig(target, dpi=110)

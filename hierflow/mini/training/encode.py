@@ -31,7 +31,7 @@ from hierflow.mini.training.networks import (
     build_image_processor,
     build_prior_scheduler,
 )
-from hierflow.mini.training.rows import GrowingArrays, read_rows
+from hierflow.mini.training.rows import Columns, GrowingArrays, read_rows
 from hierflow.mini.training.work import Run, WorkFolder
 
 BATCH_SIZE: Final = 100
@@ -46,7 +46,7 @@ def encode_pictures(run: Run) -> None:
     work, device, pictures = run.work, run.workers.device, run.work.pictures()
     movq = VQModel.from_pretrained(work.part("movq")).eval().to(device)
     encoder = CLIPVisionModelWithProjection.from_pretrained(work.part("image_encoder")).eval().to(device)
-    columns: dict[str, tuple[tuple[int, ...], type[Any]]] = {
+    columns: Columns = {
         "latents": ((LATENT_CHANNELS, LATENT_SIZE, LATENT_SIZE), np.float16),
         "image_embeddings": ((EMBEDDING_SIZE,), np.float32),
     }
@@ -106,7 +106,7 @@ def encode_prompts(run: Run) -> None:
     pipeline, keys = load_prior_pipeline(run.work).to(run.workers.device), np.array(training_prompts(), np.int8)
     chosen = np.random.default_rng(0).permutation(len(keys))[: run.scaled(len(keys))]
     keys = keys[np.sort(chosen)]
-    columns: dict[str, tuple[tuple[int, ...], type[Any]]] = {
+    columns: Columns = {
         "prompt_keys": ((len(ATTRIBUTE_NAMES),), np.int8),
         "prompt_embeddings": ((EMBEDDING_SIZE,), np.float32),
     }
@@ -134,7 +134,7 @@ class PromptEmbeddings:
     index: NDArray[np.int64]
 
     def find(self, keys: NDArray[np.integer]) -> tuple[Tensor, Tensor]:
-        """Return the embeddings of rows of indices (N, 5), with -1 for the unmentioned, and which of them are known."""
+        """Return the embeddings of rows of indices (N, 5), -1 for the unmentioned, and which of them are known."""
         places = torch.from_numpy(self.index[tuple(np.moveaxis(keys, -1, 0) + 1)])
         return self.embeddings[places], places >= 0
 

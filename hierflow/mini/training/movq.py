@@ -13,9 +13,9 @@ import torch
 from diffusers import VQModel
 from torch import Tensor
 
-from hierflow.mini.training.data import PictureSet
 from hierflow.mini.training.loop import Trainer
 from hierflow.mini.training.networks import build_movq, use_plain_attention
+from hierflow.mini.training.pictures import PictureSet
 from hierflow.mini.training.work import Run
 
 STEPS: Final = 5500

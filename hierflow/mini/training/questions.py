@@ -7,7 +7,7 @@ the answers are those of the model asked the usual way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,20 @@ from hierflow.scoring.question import TEMPLATE
 
 COMMON = -1
 NOTHING = -2
+
+
+class Answers(NamedTuple):
+    """What a judge makes of P pictures with Q questions each.
+
+    Attributes:
+        logits: (P, Q, vocabulary) of the token that answers.
+        read: (P, tokens, width) what the layer before the last makes of every token.
+        starts: (P, Q) at which token each prompt begins.
+    """
+
+    logits: Tensor
+    read: Tensor
+    starts: Tensor
 
 
 class Questions:
@@ -32,8 +46,8 @@ class Questions:
         self._is_image = self._before == self._tokenizer.convert_tokens_to_ids(IMAGE)
         self._known: dict[str, list[int]] = {}
 
-    def ask(self, maps: Tensor, prompts: Sequence[Sequence[str]]) -> Tensor:
-        """Return the answers' logits (pictures, questions, vocabulary).
+    def ask(self, maps: Tensor, prompts: Sequence[Sequence[str]]) -> Answers:
+        """Ask about pictures.
 
         Args:
             maps: (pictures, channels, height, width) the vision tower's output.
@@ -45,18 +59,20 @@ class Questions:
         seen = model.multi_modal_projector(maps.flatten(2).permute(0, 2, 1))
         common = embed(self._before.to(device)).expand(len(maps), -1, -1)
         is_image = self._is_image.to(device)[None, :, None].expand_as(common)
-        hidden = model.language_model(
+        read = model.language_model(
             inputs_embeds=torch.cat([common.masked_scatter(is_image, seen), embed(tokens)], dim=1),
             attention_mask=_mask(question, position),
             position_ids=position,
             use_cache=False,
-        ).last_hidden_state
+            output_hidden_states=True,
+        )
+        hidden = read.last_hidden_state
         at_ends = hidden.gather(1, ends[..., None].expand(-1, -1, hidden.shape[-1]))
-        logits: Tensor = self._judge.lm_head(at_ends)
-        return logits
+        starts = torch.cat([torch.full_like(ends[:, :1], len(self._before)), ends[:, :-1] + 1], dim=1)
+        return Answers(self._judge.lm_head(at_ends), read.hidden_states[-2], starts)
 
     def _packed(self, prompts: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return tokens after the beginning, and of every token its question and position, and where questions end."""
+        """Return the tokens after the beginning, every token's question and position, and where questions end."""
         rows = [[self._rest(prompt) for prompt in row] for row in prompts]
         first, longest = len(self._before), max(sum(map(len, row)) for row in rows)
         tokens = torch.zeros(len(rows), longest, dtype=torch.long)

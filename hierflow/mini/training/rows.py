@@ -17,6 +17,9 @@ from hierflow.progress import duration
 
 LOG_SECONDS: Final = 10.0
 
+Columns = dict[str, tuple[tuple[int, ...], type[Any]]]
+"""Of arrays by name: the shape of a row, and its type."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +29,7 @@ class GrowingArrays:
     `done.json` counts the rows that are there for good; it is written after them.
     """
 
-    def __init__(self, folder: Path, rows: int, columns: dict[str, tuple[tuple[int, ...], type[Any]]]) -> None:
+    def __init__(self, folder: Path, rows: int, columns: Columns) -> None:
         """Make the files, or open them where they are. `columns` gives each name its row's shape and type."""
         folder.mkdir(parents=True, exist_ok=True)
         self.rows, self._count = rows, folder / f"{'_'.join(columns)}.json"
@@ -53,9 +56,8 @@ class GrowingArrays:
             if now - said > LOG_SECONDS or self.done == self.rows:
                 said, speed = now, (self.done - first) / max(now - began, 1e-9)
                 left = duration((self.rows - self.done) / speed)
-                _log.info(
-                    "%s: %s / %s, %.0f a second, %s left", label, f"{self.done:,}", f"{self.rows:,}", speed, left
-                )
+                done = f"{self.done:,} / {self.rows:,}"
+                _log.info("%s: %s, %.0f a second, %s left", label, done, speed, left)
 
 
 def read_rows(folder: Path, name: str) -> NDArray[Any]:

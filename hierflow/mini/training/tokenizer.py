@@ -1,4 +1,4 @@
-"""The CLIP tokenizer of the mini world: byte pairs learned from its prompts, spelt out letters for all other words."""
+"""The CLIP tokenizer of the mini world: byte pairs learned from its prompts, letters for all other words."""
 
 from __future__ import annotations
 

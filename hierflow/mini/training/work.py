@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hierflow.mini.training.data import PictureSet, read_pictures
 from hierflow.mini.training.loop import Schedule, Settings
+from hierflow.mini.training.pictures import PictureSet, read_pictures
 from hierflow.mini.training.workers import Workers
 
 CHECKPOINT_EVERY: Final = 200

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import torch
 import torch.distributed as dist
+from torch import multiprocessing
+
+MOST_PROCESSES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -32,18 +38,32 @@ class Workers:
         return -(-batch // self.size)
 
 
-def join_workers() -> Workers:
-    """Join the processes started by torchrun, or work alone without it; on CUDA if there is a device.
+Task = Callable[[Workers], None]
+"""What processes do together; it can be pickled."""
 
-    One thread a process: on a busy machine two processes with one thread each outrun one process with two threads.
+
+def alone() -> Workers:
+    """Return a process that works by itself, on CUDA if there is a device."""
+    return Workers(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def share_out(task: Task) -> None:
+    """Do a task in as many processes as make it fastest: one on CUDA, else up to two with one thread each.
+
+    On a busy machine two processes with one thread each outrun one process with two threads. They end with this one,
+    however it ends.
     """
+    size = min(MOST_PROCESSES, os.cpu_count() or 1)
+    if size == 1 or alone().device.type != "cpu":
+        task(alone())
+        return
+    with TemporaryDirectory() as folder:
+        meeting = f"file://{folder}/meeting"
+        multiprocessing.spawn(_work, (task, size, meeting), size)  # type: ignore[no-untyped-call, attr-defined]
+
+
+def _work(rank: int, task: Task, size: int, meeting: str) -> None:
     torch.set_num_threads(1)
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo")
-    return Workers(int(os.environ.get("RANK", "0")), size, training_device())
-
-
-def training_device() -> torch.device:
-    """Return the first CUDA device, or the CPU where there is none."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
+    task(Workers(rank, size))
+    dist.destroy_process_group()

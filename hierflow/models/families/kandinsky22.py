@@ -36,6 +36,7 @@ class Kandinsky22(PipelineAdapter):
     """
 
     names = ("image_embeds", "negative_image_embeds")
+    text_parts = ("text_encoder", "tokenizer")
 
     def __init__(
         self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime, loaded: LoadedModel | None = None
@@ -77,6 +78,11 @@ class Kandinsky22(PipelineAdapter):
     def tree_embeddings(self, conditioning: Conditioning) -> npt.NDArray[np.float64]:
         """The image embeddings."""
         return conditioning["image_embeds"].astype(np.float64)
+
+    def text_embedded(self, texts: list[str]) -> torch.Tensor:
+        """CLIP's text embeddings, which the prior goes on from."""
+        made: torch.Tensor = self.loaded.encoder._encode_prompt(texts, self.device, 1, False)[0]
+        return made
 
     def predict(self, latents: torch.Tensor, index: int, conditioning: Tensors) -> torch.Tensor:
         """The guided noise prediction, with the variance channels where the scheduler wants them.

@@ -31,6 +31,7 @@ class StableUnCLIP(LatentDiffusion):
 
     names = ("prompt_embeds", "negative_prompt_embeds", "class_labels")
     reader = "prior_tokenizer"
+    text_parts = ("prior_text_encoder", "prior_tokenizer")
 
     def __init__(
         self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime, loaded: LoadedModel | None = None
@@ -63,6 +64,11 @@ class StableUnCLIP(LatentDiffusion):
     def tree_embeddings(self, conditioning: Conditioning) -> npt.NDArray[np.float64]:
         """The image embeddings, before noise."""
         return conditioning["image_embeds"].astype(np.float64)
+
+    def text_embedded(self, texts: list[str]) -> torch.Tensor:
+        """CLIP's text embeddings, which the prior goes on from."""
+        made: torch.Tensor = self.loaded.encoder._encode_prior_prompt(texts, self.device, 1, False)[0]
+        return made
 
     def initial_latents(self, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Scaled initial noise, (B, C, h, w)."""

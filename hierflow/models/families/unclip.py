@@ -38,6 +38,7 @@ class UnCLIP(PipelineAdapter):
 
     names = ("image_embeds", *_TEXT, *(f"negative_{name}" for name in _TEXT))
     takes_negative = False
+    text_parts = ("text_encoder", "tokenizer")
 
     def __init__(
         self, source: ModelSource, spec: DiffusionSpec, runtime: Runtime, loaded: LoadedModel | None = None
@@ -98,6 +99,11 @@ class UnCLIP(PipelineAdapter):
     def tree_embeddings(self, conditioning: Conditioning) -> npt.NDArray[np.float64]:
         """The image embeddings."""
         return conditioning["image_embeds"].astype(np.float64)
+
+    def text_embedded(self, texts: list[str]) -> torch.Tensor:
+        """CLIP's text embeddings, which the prior goes on from."""
+        made: torch.Tensor = self.loaded.encoder._encode_prompt(texts, self.device, 1, False)[0]
+        return made
 
     def initial_latents(self, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Scaled initial noise, (B, 3, h, w)."""

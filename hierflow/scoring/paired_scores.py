@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairedScores:
     """N pairs of scores of one measure, higher being better.
 
     VQA scores are log-odds as they come; CLIP's cosines are compared by their plain difference likewise.
@@ -48,12 +48,12 @@ class Pairs:
         """(N,), positive where the way that is judged is better."""
         return self.tried - self.standard
 
-    def where(self, mask: NDArray[np.bool_]) -> Pairs:
+    def where(self, mask: NDArray[np.bool_]) -> PairedScores:
         """Those of a partition, of an axis' value: bool (N,), not all False."""
-        return Pairs(self.tried[mask], self.standard[mask], self.groups[mask], self.seeds[mask])
+        return PairedScores(self.tried[mask], self.standard[mask], self.groups[mask], self.seeds[mask])
 
 
-def tie_band(again: Pairs) -> float:
+def tie_band(again: PairedScores) -> float:
     """By how much two scores may differ and still count as equal.
 
     The median distance of the standard way to itself under another seed: every other new seed moves a score further
@@ -71,7 +71,7 @@ def tie_band(again: Pairs) -> float:
     return float(np.median(np.abs(again.differences)))
 
 
-def wins(pairs: Pairs, band: float) -> NDArray[np.float64]:
+def wins(pairs: PairedScores, band: float) -> NDArray[np.float64]:
     """(N,): 1 where the way that is judged wins by more than `band`, 0 where it loses by more, 1/2 else."""
     differences = pairs.differences
     return np.where(differences > band, 1.0, np.where(differences < -band, 0.0, 0.5))

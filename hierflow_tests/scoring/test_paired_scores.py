@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hierflow.scoring.pairs import Pairs, tie_band, wins
+from hierflow.scoring.paired_scores import PairedScores, tie_band, wins
 
 scores = st.integers(1, 20).flatmap(lambda n: arrays(np.float64, (2, n), elements=st.floats(-20, 20)))
 
 
-def pairs_of(tried: list[float], standard: list[float]) -> Pairs:
+def pairs_of(tried: list[float], standard: list[float]) -> PairedScores:
     count = len(tried)
-    return Pairs(np.array(tried), np.array(standard), np.array(["a"] * count), np.zeros(count, dtype=np.int64))
+    return PairedScores(np.array(tried), np.array(standard), np.array(["a"] * count), np.zeros(count, dtype=np.int64))
 
 
 def test_the_band_is_the_median_distance_of_the_standard_way_to_itself() -> None:
@@ -46,7 +46,7 @@ def test_half_of_the_pairs_that_made_the_band_tie(rows: np.ndarray) -> None:
 
 
 def test_a_part_keeps_each_pair_whole() -> None:
-    pairs = Pairs(np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array(["a", "b"]), np.array([5, 6]))
+    pairs = PairedScores(np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array(["a", "b"]), np.array([5, 6]))
     part = pairs.where(np.array([False, True]))
     assert (part.tried[0], part.standard[0], part.groups[0], part.seeds[0], len(part)) == (2.0, 4.0, "b", 6, 1)
 
