@@ -32,6 +32,7 @@ def describe_plan(outlook: Outlook) -> str:
         ("saved", f"{plan.saved:.1%}"),
         ("partitions", f"{len(sizes)} of {sizes[0]} to {sizes[-1]} prompts; {len(outlook.to_run)} to run"),
         ("to execute", f"{outlook.evaluations:,} evaluations, after what is stored"),
+        *_measured(outlook),
         *_edited(outlook),
         *_times(outlook),
     ]
@@ -214,6 +215,25 @@ def _prompts(outlook: Outlook) -> str:
     images = outlook.plan.images_per_prompt
     each = f", {images} images each" if images > 1 else ""
     return f"{total:,}" + (f" ({distinct:,} different)" if distinct != total else "") + each
+
+
+def _measured(outlook: Outlook) -> list[tuple[str, str]]:
+    """What is found out before and after: the pilot's curve, and what pilot and baselines take."""
+    rows = []
+    if outlook.pilot_at_most:
+        at_most = f"at most {outlook.pilot_at_most:,} evaluations"
+        rows.append(
+            ("pilot", f"finds tau first, {at_most}; the figures above are as if it were {outlook.plan.tau:g}")
+        )
+    if outlook.pilot:
+        found = [
+            f"{point.budget:.0%} {'passed' if point.passed else 'failed'} at {point.difference}"
+            for point in outlook.pilot.points
+        ]
+        rows.append(("tau", f"{outlook.plan.tau:.4g}, found by the pilot; of the evaluations " + "; ".join(found)))
+    if outlook.baselines:
+        rows.append(("baselines", f"at most {outlook.baselines:,} evaluations more, once, to measure quality"))
+    return rows
 
 
 def _edited(outlook: Outlook) -> list[tuple[str, str]]:

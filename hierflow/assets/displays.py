@@ -26,6 +26,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.history import HISTORY_PAGE
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.stages.partition_states import SHOWN, PartitionState
+from hierflow.stages.pilot import load_pilot
 from hierflow.stages.quality import QUALITY, QUALITY_PAGE, Quality
 from hierflow.stages.space import Space
 from hierflow.store.records import ImageRecord, PartitionRecord
@@ -104,7 +105,26 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
         "tau": document.tau,
         "clustered_by": compiled.planted.clustering.name,
         "plan": document.id,
+        **_pilot_metadata(stage, document.pilot),
     }
+
+
+def _pilot_metadata(stage: Stage, name: str) -> Metadata:
+    """The curve that tau was found by."""
+    found = load_pilot(stage.store.files, name) if name else None
+    if found is None:
+        return {}
+    rows = [
+        {
+            "budget": point.budget,
+            "tau": round(point.tau, 4),
+            "pairs": point.pairs,
+            "difference": str(point.difference),
+            "passed": point.passed,
+        }
+        for point in found.points
+    ]
+    return {"pilot": table(rows)}
 
 
 def _drawn_tree(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Any:

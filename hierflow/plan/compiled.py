@@ -38,6 +38,14 @@ class CompiledPlan:
         live[[leaf for planned in self.document.variants for leaf in planned.leaves]] = True
         return live
 
+    @property
+    def variant_masks(self) -> list[npt.NDArray[np.bool_]]:
+        """(N,) for each variant, which leaves have images of it."""
+        masks = np.zeros((len(self.document.variants), self.planted.tree.leaves), dtype=bool)
+        for mask, planned in zip(masks, self.document.variants, strict=True):
+            mask[list(planned.leaves)] = True
+        return list(masks)
+
     @cached_property
     def leaf_of(self) -> dict[str, int]:
         """The leaf of each of the set's text hashes, ascending by hash."""

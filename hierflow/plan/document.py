@@ -51,6 +51,7 @@ class PlanDocument:
         prompts: content hash of the prompt set.
         tau, steps, images_per_prompt: the schedule.
         tau_from: what the document says of tau; a budget, say, that it was found for.
+        pilot: names the pilot that tau was found by; empty if there was none.
         encoder: fingerprint of text encoder, prior, their settings and seed.
         decoder: fingerprint of the latent decoder.
         scorers: names and versions of the quality scores.
@@ -85,6 +86,7 @@ class PlanDocument:
     standard: int
     dormant: tuple[PlannedPartition, ...] = ()
     overflow: str = ""
+    pilot: str = ""
     format: int = field(default=4)
 
     @cached_property

@@ -69,7 +69,9 @@ def _columns(pairs: Sequence[Pair]) -> list[str]:
     return list(dict.fromkeys(name for pair in pairs for name in pair.axes))
 
 
-def _by(pairs: Sequence[Pair], shared: PairedScores, value_of: Callable[[Pair], str], band: float) -> dict[str, Comparison]:
+def _by(
+    pairs: Sequence[Pair], shared: PairedScores, value_of: Callable[[Pair], str], band: float
+) -> dict[str, Comparison]:
     values = np.array([value_of(pair) for pair in pairs])
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > MOST_VALUES:

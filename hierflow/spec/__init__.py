@@ -16,7 +16,7 @@ from hierflow.spec.image_set import (
 )
 from hierflow.spec.running import GROUP_PATTERN, AssetsSpec, RunsSpec, ScheduleSpec
 from hierflow.spec.scoring import ClipSpec, ScoringSpec, VqaSpec
-from hierflow.spec.sharing import LinkageName, SharingSpec
+from hierflow.spec.sharing import LinkageName, QualityTarget, SharingSpec
 
 __all__ = [
     "GROUP_PATTERN",
@@ -33,6 +33,7 @@ __all__ = [
     "LinkageName",
     "LoraSpec",
     "PartitionsSpec",
+    "QualityTarget",
     "RunsSpec",
     "ScheduleSpec",
     "SchedulerName",

@@ -8,9 +8,36 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from hierflow.errors import InputError
+from hierflow.spec.scoring import MetricName
 from hierflow.spec.section import Section, finite, number
 
 LinkageName = Literal["ward", "average", "centroid"]
+
+
+class QualityTarget(Section):
+    """How much quality may be given for sharing."""
+
+    metric: MetricName = Field(
+        "vqa", description="The score that losses are measured by, as in `scoring`, which names its model."
+    )
+    max_loss: float = Field(
+        gt=0,
+        description="The most that the mean score may lose against standard images of the same prompts: of `vqa` the "
+        "probability of yes, of `clip` the cosine.",
+    )
+    sample: int = Field(
+        128, ge=16, strict=True, description="Prompts that the pilot makes images for; more tell smaller losses."
+    )
+
+    @field_validator("max_loss", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return number(value)
+
+    @field_validator("max_loss")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        return finite(value)
 
 
 class SharingSpec(Section):
@@ -27,6 +54,11 @@ class SharingSpec(Section):
         le=1,
         description="In place of tau: the share of the standard evaluations that the set may take; tau is the least "
         "that keeps within it when the tree is founded.",
+    )
+    quality: QualityTarget | None = Field(
+        None,
+        description="In place of tau: a pilot finds, when the tree is founded, the cheapest of a row of budgets at "
+        "which a sample of prompts loses no more than this.",
     )
     linkage: LinkageName = Field("ward", description="How the embedding tree is built.")
     tree: Literal["pinned", "fresh"] = Field(
@@ -57,16 +89,19 @@ class SharingSpec(Section):
 
     @property
     def tau_from(self) -> Mapping[str, Any]:
-        """What is said of tau: the one of `tau` and `budget` that holds."""
+        """What is said of tau: the one of `tau`, `budget` and `quality` that holds."""
+        if self.quality is not None:
+            return {"quality": self.quality.model_dump(mode="json")}
         return {"tau": self.tau} if self.budget is None else {"budget": self.budget}
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if self.budget is not None and "tau" in self.model_fields_set:
+        given = [name for name in ("tau", "budget", "quality") if name in self.model_fields_set]
+        given = [name for name in given if getattr(self, name) is not None]
+        if len(given) > 1:
             raise InputError(
-                "stands beside sharing.tau, and either decides how much is shared",
-                field="sharing.budget",
-                value=self.budget,
+                f"stands beside sharing.{given[0]}, and each of them decides how much is shared",
+                field=f"sharing.{given[1]}",
                 remedy="leave one of them out",
             )
         return self

@@ -25,16 +25,16 @@ FOLDER = "baselines"
 
 
 def arm_images(
-    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, arm: Arm, rows: Sequence[int]
+    stage: Stage, of: CompiledPlan | None, prompts: PromptSet, arm: Arm, rows: Sequence[int]
 ) -> dict[int, ArmImage]:
     """The arm's image of each row, without scores; those whose files are there are not made again.
 
-    A row whose latents are not finite is left out, and said so. States that only the arm needs are dropped once its
-    images are made; until then a run that is killed goes on from them.
+    A row whose latents are not finite is left out, and said so. The arm's states stay until :func:`forget`, so that a
+    run that is killed goes on from them.
 
     Args:
         stage: the set.
-        compiled: the set's plan, on whose account this is measured.
+        of: the set's plan, on whose account this is measured; None before there is one.
         prompts: its prompts.
         arm: what makes the images.
         rows: of `prompts`; the arm has all of them.
@@ -46,7 +46,7 @@ def arm_images(
     leaves: dict[Lane, list[int]] = {}
     for row in missing:
         leaves.setdefault(arm.lane_of[row], []).append(arm.leaf_of[row])
-    denoised = denoise_baselines(stage, compiled, arm.compiled, leaves)
+    denoised = denoise_baselines(stage, of, arm.compiled, leaves)
     try:
         for start in range(0, len(missing), CHUNK):
             found |= _decoded(stage, prompts, arm, missing[start : start + CHUNK], denoised)
@@ -55,8 +55,16 @@ def arm_images(
         denoised.close("failed", error=f"{type(error).__name__}: {error}")
         raise
     denoised.close("done")
-    _forget(stage, compiled, arm)
     return found
+
+
+def forget(stage: Stage, arm: Arm, needed: CompiledPlan) -> None:
+    """Drop the arm's states that the images of the plan `needed` do not need."""
+    own = {state for lane in needed.lanes for state in _states(lane)}
+    stage.store.states.refresh()
+    for state in {state for lane in arm.compiled.lanes for state in _states(lane)} - own:
+        if state in stage.store.states:
+            stage.store.states.delete(state)
 
 
 def evaluations_of(arm: Arm, rows: Sequence[int]) -> int:
@@ -113,15 +121,6 @@ def _decoded(
             stage.store.files.write(_path(arm, prompts, row), png, durable=True)
             found[row] = ArmImage(arm.state(row), _path(arm, prompts, row), bytes_digest(png), {})
     return found
-
-
-def _forget(stage: Stage, compiled: CompiledPlan, arm: Arm) -> None:
-    """Drop the arm's states that the set's own images do not need."""
-    own = {state for lane in compiled.lanes for state in _states(lane)}
-    stage.store.states.refresh()
-    for state in {state for lane in arm.compiled.lanes for state in _states(lane)} - own:
-        if state in stage.store.states:
-            stage.store.states.delete(state)
 
 
 def _states(lane: Lane) -> list[str]:

@@ -6,14 +6,14 @@ itself, and names its states by what they are: a state that both hold is made on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hierflow.hashing import digest, text_hash
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.plan.document import PlannedVariant
+from hierflow.plan.document import PlanDocument, PlannedVariant
 from hierflow.plan.lanes import Lane, Variant
 from hierflow.prompts import PromptSet
 from hierflow.tree.planted import PlantedTree
@@ -68,19 +68,34 @@ def arm_of(name: str, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence
         prompts: its prompts.
         rows: of `prompts`, at least one.
     """
-    document, planted = compiled.document, compiled.planted
     if name == SHUFFLED:
         planted, moved = _shuffled(compiled)
-    else:
-        moved = dict(compiled.leaf_of)
-    leaf_of = {row: moved[text_hash(prompts.texts[row])] for row in rows}
+        return _arm(name, compiled.document, planted, moved, prompts, rows)
+    document = replace(compiled.document, tau=0.0)
+    return _arm(name, document, compiled.planted, compiled.leaf_of, prompts, rows)
+
+
+def at_tau(tau: float, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[int]) -> Arm:
+    """The first image of some rows as the set would have it at another tau, on the same tree."""
+    document = replace(compiled.document, tau=tau)
+    return _arm(f"tau {tau:.4g}", document, compiled.planted, compiled.leaf_of, prompts, rows)
+
+
+def _arm(
+    name: str,
+    document: PlanDocument,
+    planted: PlantedTree,
+    leaf_of_text: Mapping[str, int],
+    prompts: PromptSet,
+    rows: Sequence[int],
+) -> Arm:
+    leaf_of = {row: leaf_of_text[text_hash(prompts.texts[row])] for row in rows}
     variant_of = {row: _varied(name, document.variant_of(prompts.settings_of(row))) for row in rows}
     variants = tuple(
         PlannedVariant(variant, tuple(sorted({leaf_of[row] for row in rows if variant_of[row] == variant})))
         for variant in dict.fromkeys(variant_of.values())
     )
-    tau = document.tau if name == SHUFFLED else 0.0
-    arm = CompiledPlan(replace(document, tau=tau, variants=variants, images_per_prompt=1), planted)
+    arm = CompiledPlan(replace(document, variants=variants, images_per_prompt=1), planted)
     return Arm(name, arm, {row: arm.lane(variant, 0) for row, variant in variant_of.items()}, leaf_of)
 
 

@@ -15,7 +15,7 @@ from hierflow.images import ImageRow
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Pace
 from hierflow.stages.context import Stage
-from hierflow.store.ledger import Entry, Work
+from hierflow.store.ledger import MEASURED, Entry, Work
 
 AUDIT, AUDIT_PAGE = "audit.json", "audit.html"
 
@@ -28,13 +28,13 @@ def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, who
         compiled: the plan.
         rows: the images as they are.
         whole_plan: audit every run that worked on this plan, whoever launched it, instead of one invocation.
-            Embeddings are made before there is a plan: those of all plans count.
+            Embeddings and pilots are made before there is a plan: those of all plans count.
     """
     entries = stage.store.ledger.entries()
 
     def is_own(entry: Entry) -> bool:
         if whole_plan:
-            return entry.plan == compiled.document.id or entry.stage == "embeddings"
+            return entry.plan == compiled.document.id or (not entry.plan and entry.stage in ("embeddings", MEASURED))
         return entry.invocation == stage.invocation
 
     books = keep_books(

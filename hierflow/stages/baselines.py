@@ -12,13 +12,11 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.pair import SHARED, ArmImage, Pair
 from hierflow.stages.agreement import check_model
-from hierflow.stages.arm_images import FOLDER, arm_images, evaluations_of
+from hierflow.stages.arm_images import FOLDER, arm_images, evaluations_of, forget
 from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
 from hierflow.stages.context import Stage
+from hierflow.stages.groups import group_of
 from hierflow.stages.scores import Unscored, missing_scores
-
-_GROUPS = 8
-"""Pairs are grouped by the nodes of the first step at which there are so many."""
 
 
 def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow]) -> list[Pair]:
@@ -101,6 +99,8 @@ def _pairs(
     arms = {name: arm_of(name, compiled, prompts, rows) for name in ARMS}
     made = {name: arm_images(stage, compiled, prompts, arms[name], rows) for name in ARMS if name != SHUFFLED}
     made[SHUFFLED] = _shuffled(stage, compiled, prompts, arms, rows, known)
+    for arm in arms.values():
+        forget(stage, arm, compiled)
     policy, found = policy_of(compiled), []
     for row in rows:
         if not all(row in images for images in made.values()):
@@ -117,7 +117,7 @@ def _pairs(
                 partition=own.partition,
                 axes={name: _plain(value) for name, value in own.axes.items()},
                 seed=own.seed,
-                group=_group_of(compiled, own),
+                group=group_of(compiled.plan, compiled.lane(own.variant, 0), compiled.leaf_of[text]),
                 images={SHARED: shared, **{name: images[row] for name, images in made.items()}},
                 scorers=dict(compiled.document.scorers),
             )
@@ -171,14 +171,6 @@ def _of_versions(image: ArmImage, had: Mapping[str, str], versions: Mapping[str,
     """The image with those of its scores that are of these versions."""
     alike = [name for name in versions if had.get(name) == versions[name] and name in image.scores]
     return replace(image, scores={name: image.scores[name] for name in alike})
-
-
-def _group_of(compiled: CompiledPlan, row: ImageRow) -> str:
-    """Names the node that serves the image at the first step with enough of them (at worst, alone)."""
-    plan = compiled.plan
-    step = next((k for k, size in enumerate(plan.frontier_sizes.tolist(), 1) if size >= _GROUPS), plan.steps)
-    segment = next(s for s in plan.path(compiled.leaf_of[text_hash(row.prompt)]) if plan.last[s] >= step)
-    return compiled.lane(row.variant, row.image_index).ids.chain(segment)[:16]
 
 
 def _plain(value: Any) -> Any:

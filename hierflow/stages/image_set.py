@@ -29,7 +29,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.history import HISTORY, HISTORY_PAGE, carry_on, history_page
 from hierflow.stages.images import node_path
 from hierflow.stages.thumbnails import thumbnails_of
-from hierflow.store.ledger import Entry
+from hierflow.store.ledger import MEASURED, Entry
 from hierflow.store.records import ImageRecord
 
 MANIFEST, GALLERY = "manifest.parquet", "gallery.html"
@@ -205,7 +205,7 @@ def _saving(stage: Stage, compiled: CompiledPlan, entries: Sequence[Entry]) -> S
     own = [entry for entry in entries if entry.invocation == stage.invocation]
     known = bool(own) or stage.invocation != stage.run
     counted = own if known else [entry for entry in entries if entry.plan == document.id]
-    executed = sum(entry.evaluations for entry in counted)
+    executed = sum(entry.evaluations for entry in counted if entry.stage != MEASURED)
     return Saving(document.standard, document.planned, executed, by_last_run=known)
 
 

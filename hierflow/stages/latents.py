@@ -14,6 +14,7 @@ from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
 from hierflow.models.power import Hold
 from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument
 from hierflow.plan.lanes import Lane
 from hierflow.plan.partitions import TRUNK
 from hierflow.stages.agreement import check_model
@@ -61,7 +62,7 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> 
     stretches = _work(stage, compiled, terminals)
     if not stretches:
         return 0
-    done = _execute(stage, compiled, stretches, "trunk", "", "", frozenset())
+    done = _execute(stage, compiled, stretches, "trunk", "", "", frozenset(), compiled.document)
     done.close("done")
     return done.executed
 
@@ -77,21 +78,21 @@ def denoise_partition(
     stretches = _work(stage, compiled, terminals)
     wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
     slice_ = compiled.document.partition(key).slice
-    return _execute(stage, compiled, stretches, "partition", key, slice_, wanted)
+    return _execute(stage, compiled, stretches, "partition", key, slice_, wanted, compiled.document)
 
 
 def denoise_baselines(
-    stage: Stage, compiled: CompiledPlan, arm: CompiledPlan, leaves: Mapping[Lane, Iterable[int]]
+    stage: Stage, of: CompiledPlan | None, arm: CompiledPlan, leaves: Mapping[Lane, Iterable[int]]
 ) -> Denoised:
     """Execute what leads to the final states of an arm's prompts: leaves by their lane.
 
-    The work is booked as measured, for the set's plan `compiled`. The ledger entry stays open, as after
-    :func:`denoise_partition`.
+    The work is booked as measured: for the set's plan `of`, or before there is one. The ledger entry stays open, as
+    after :func:`denoise_partition`.
     """
     terminals = arm.terminals(leaves)
     stretches = _work(stage, arm, terminals)
     wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
-    return _execute(stage, arm, stretches, MEASURED, "", "", wanted, of=compiled)
+    return _execute(stage, arm, stretches, MEASURED, "", "", wanted, of.document if of else None)
 
 
 def _work(stage: Stage, compiled: CompiledPlan, terminals: Mapping[Lane, Iterable[int]]) -> list[Stretch]:
@@ -142,19 +143,18 @@ def _execute(
     key: str,
     slice_: str,
     wanted: frozenset[str],
-    of: CompiledPlan | None = None,
+    of: PlanDocument | None,
 ) -> Denoised:
-    """Execute stretches of `compiled`, on behalf of the plan `of`, by default the same."""
-    work = ledger_work(stretches)
-    hold, document = Hold(stage.adapter.runtime.device), (of or compiled).document
+    """Execute stretches of `compiled`, on the account of the plan `of`, if there is one yet."""
+    work, hold = ledger_work(stretches), Hold(stage.adapter.runtime.device)
     entry = stage.open_entry(
         kind,
         partition=key,
-        plan=document.id,
+        plan=of.id if of else "",
         slice=slice_,
         work=work,
-        standard=document.standard,
-        planned=document.planned,
+        standard=of.standard if of else 0,
+        planned=of.planned if of else 0,
         pace=stage.pace,
     )
     # Damaged states are listed now: once made again they are whole again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hierflow.denoise.sampler_state import SamplerState
@@ -13,10 +13,12 @@ from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.advice import advice
 from hierflow.stages.auditing import measured_pace
+from hierflow.stages.baselines import outstanding
 from hierflow.stages.comparison import Comparison, compare_to_fresh, images_changed
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.images import missing_leaves
+from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
 from hierflow.stages.planning import fresh_plan, make_plan
 from hierflow.stages.todo import todo
 
@@ -57,6 +59,9 @@ class Outlook:
         evaluations: denoiser evaluations it would make, after what is stored; replays included.
         comparison: the plan beside that of a fresh tree.
         edit: what has changed since the current plan; None before the first run.
+        baselines: evaluations that the quality report would make besides, at most.
+        pilot: what tau was found by; None if it was found otherwise, or is not yet.
+        pilot_at_most: evaluations of the pilot that the run would make first, at most; 0 if it needs none.
         estimate: time, at the pace earlier runs measured; None before the first run.
         warnings: what a user should know about prompts and model.
     """
@@ -70,6 +75,9 @@ class Outlook:
     evaluations: int
     comparison: Comparison
     edit: Edit | None
+    baselines: int
+    pilot: Pilot | None
+    pilot_at_most: int
     estimate: Estimate | None
     warnings: list[str]
 
@@ -86,7 +94,10 @@ class Outlook:
                 "planned": self.plan.planned,
                 "to_execute": self.evaluations,
                 "to_rebuild": edit.rebuild if edit else None,
+                "to_measure": self.baselines + self.pilot_at_most,
             },
+            "tau": self.plan.tau,
+            "pilot": [asdict(point) for point in self.pilot.points] if self.pilot else None,
             "saved": self.plan.saved,
             "clustered_by": self.clustered_by,
             **self.comparison.as_json(),
@@ -115,7 +126,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
     prompts = load_prompts(stage.spec.prompts, stage.base)
     stage.store.claim()
     before, embeddings = stage.store.plans.current(), embed(stage, prompts)
-    compiled = make_plan(stage, prompts, embeddings, rebuild)
+    compiled = make_plan(stage, prompts, embeddings, rebuild, may_measure=False)
     keys = todo(stage.store, compiled)
     evaluations = _evaluations(stage, compiled, prompts)
     fresh = fresh_plan(stage, prompts, embeddings) if before else None
@@ -131,9 +142,17 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         evaluations=evaluations,
         comparison=compare_to_fresh(stage, compiled, embeddings),
         edit=_edit(stage, prompts, before, compiled, fresh) if before and fresh else None,
+        baselines=outstanding(stage, compiled, prompts),
+        pilot=load_pilot(stage.store.files, compiled.document.pilot) if compiled.document.pilot else None,
+        pilot_at_most=_pilot_at_most(stage, compiled, prompts),
         estimate=estimate(pace, compiled.document.planned, len(prompts), len(sizes)) if pace else None,
         warnings=advice(stage, prompts),
     )
+
+
+def _pilot_at_most(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
+    target = stage.spec.sharing.quality
+    return 0 if target is None or compiled.document.pilot else most_evaluations(compiled, prompts, target)
 
 
 def _edit(

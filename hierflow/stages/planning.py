@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from hierflow.hashing import digest
 from hierflow.models.adapter import at_size
 from hierflow.plan.budget import tau_within
@@ -22,6 +19,7 @@ from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.founding import founded
 from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.layout import Layout
+from hierflow.stages.pilot import load_pilot, pilot, pilot_name
 from hierflow.stages.rebuilding import rebuilt
 from hierflow.store.storage import DamagedFileError
 
@@ -29,8 +27,10 @@ WHOLE = "all"
 """Rebuild the whole set."""
 
 
-def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings, rebuild: str = "") -> CompiledPlan:
-    """The plan for the document as it stands. Nothing is stored; :func:`adopt` does that.
+def make_plan(
+    stage: Stage, prompts: PromptSet, embeddings: Embeddings, rebuild: str = "", *, may_measure: bool = True
+) -> CompiledPlan:
+    """The plan for the document as it stands. It is not stored; :func:`adopt` does that.
 
     A tree that has run is kept: prompts that are gone are retired, prompts that are new are grafted on it.
 
@@ -39,21 +39,23 @@ def make_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings, rebuild:
         prompts: its prompts.
         embeddings: theirs.
         rebuild: :data:`WHOLE` to found the tree anew, or the key of a partition to cluster anew; empty for neither.
+        may_measure: whether a pilot may be run where tau is found by quality. Where it may not, and there was none
+            yet, the plan is as if tau were the usual one.
 
     Raises:
         InputError: `rebuild` is no partition.
     """
     before = _plan_before(stage)
     if before is None or rebuild == WHOLE or not can_grow(stage, before):
-        return _founded(stage, prompts, embeddings, before)
-    tau = before.document.tau
-    compiled = _compiled(stage, prompts, grown(stage, embeddings, before), tau)
-    return _compiled(stage, prompts, rebuilt(stage, embeddings, compiled, rebuild), tau) if rebuild else compiled
+        return _founded(stage, prompts, embeddings, before, may_measure)
+    chosen = before.document.tau, before.document.pilot
+    compiled = _compiled(stage, prompts, grown(stage, embeddings, before), *chosen)
+    return _compiled(stage, prompts, rebuilt(stage, embeddings, compiled, rebuild), *chosen) if rebuild else compiled
 
 
 def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> CompiledPlan:
     """The plan that founding the tree anew would give."""
-    return _founded(stage, prompts, embeddings, None)
+    return _founded(stage, prompts, embeddings, None, may_measure=False)
 
 
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
@@ -76,23 +78,27 @@ def _plan_before(stage: Stage) -> CompiledPlan | None:
         return None
 
 
-def _founded(stage: Stage, prompts: PromptSet, embeddings: Embeddings, before: CompiledPlan | None) -> CompiledPlan:
+def _founded(
+    stage: Stage, prompts: PromptSet, embeddings: Embeddings, before: CompiledPlan | None, may_measure: bool
+) -> CompiledPlan:
     layout, sharing = founded(stage, embeddings, before), stage.spec.sharing
-    if sharing.budget is None:
+    if sharing.budget is None and sharing.quality is None:
         return _compiled(stage, prompts, layout, sharing.tau)
-    unshared = _compiled(stage, prompts, layout, 0.0)
-    lanes = [_mask(unshared, planned.leaves) for planned in unshared.document.variants]
-    tau = tau_within(sharing.budget, layout.planted.tree, unshared.document.evaluations_a_step, lanes)
+    unshared, tau = _compiled(stage, prompts, layout, 0.0), sharing.tau
+    if sharing.budget is not None:
+        steps = unshared.document.evaluations_a_step
+        tau = tau_within(sharing.budget, layout.planted.tree, steps, unshared.variant_masks)
+    elif sharing.quality is not None:
+        name = pilot_name(stage, unshared, prompts, sharing.quality)
+        found = load_pilot(stage.store.files, name)
+        if found is None and may_measure:
+            found = pilot(stage, unshared, prompts, sharing.quality)
+        if found:
+            return _compiled(stage, prompts, layout, found.tau, name)
     return _compiled(stage, prompts, layout, tau)
 
 
-def _mask(compiled: CompiledPlan, leaves: Sequence[int]) -> npt.NDArray[np.bool_]:
-    mask = np.zeros(compiled.planted.tree.leaves, dtype=bool)
-    mask[list(leaves)] = True
-    return mask
-
-
-def _compiled(stage: Stage, prompts: PromptSet, layout: Layout, tau: float) -> CompiledPlan:
+def _compiled(stage: Stage, prompts: PromptSet, layout: Layout, tau: float, pilot: str = "") -> CompiledPlan:
     """The plan of a layout: what is live, and what each partition must make of it."""
     adapter = stage.adapter
     draft = PlanDocument(
@@ -100,6 +106,7 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout, tau: float) -> C
         prompts=prompts.content_hash,
         tau=float(tau),
         tau_from=stage.spec.sharing.tau_from,
+        pilot=pilot,
         steps=stage.spec.diffusion.steps,
         images_per_prompt=stage.spec.diffusion.images_per_prompt,
         encoder=adapter.encoder_fingerprint,

@@ -11,6 +11,7 @@ from hierflow.hashing import text_hash
 from hierflow.images import ImageRow, read_manifest
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
+from hierflow.stages.baselines import policy_of
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import OF_NOTHING, negative_encoder
 from hierflow.stages.image_set import MANIFEST, assembled
@@ -20,6 +21,8 @@ from hierflow.store.storage import DamagedFileError
 _FILES = {
     "records": re.compile(r"records/([0-9a-f]{64})\.json"),
     "images": re.compile(r"(images/[^/]+/[^/]+-[0-9a-f]{12}-\d+\.png)"),
+    "baselines": re.compile(r"(baselines/[^/]+/[^/]+-[0-9a-f]{12}-\d+\.png)"),
+    "pilots": re.compile(r"pilots/([0-9a-f]{32})\.json"),
     "thumbnails": re.compile(r"thumbnails/\d+/([0-9a-f]{32})-\d+\.webp"),
     "plans": re.compile(r"plans/([0-9a-f]{64})\.(?:json|png)"),
     "trees": re.compile(r"trees/([0-9a-f]{64})\.safetensors"),
@@ -50,7 +53,8 @@ class Waste:
 def find_waste(stage: Stage) -> Waste:
     """What can go. The following stays: the current plan, its tree and its prompts; the conditioning of every text in
     the tree, retired ones included, as means are made of them; the states on the paths of live prompts; the images of
-    the manifest with their thumbnails, and the records they are in; ledger and history.
+    the manifest with their thumbnails, and the records they are in; what the present way of making images is compared
+    with, and what its tau was found by; ledger and history.
 
     Raises:
         InputError: the set has never been run.
@@ -97,19 +101,18 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
     held = [(stage.store.conditioning(planted.encoder), set(planted.texts))]
     held += [(stage.store.conditioning(negative_encoder(stage, str(text))), {OF_NOTHING}) for text in negatives]
     held += [(stage.store.embeddings(planted.clustering.fingerprint or planted.encoder), set(planted.texts))]
+    policy = policy_of(compiled)
+    compared = [image for pair in stage.store.pairs.load() if pair.policy == policy for image in pair.images.values()]
     return {
         "records": records,
         "images": set(images),
-        "thumbnails": {sha256[:32] for sha256 in images.values()},
+        "baselines": {image.path for image in compared},
+        "pilots": {document.pilot},
+        "thumbnails": {sha256[:32] for sha256 in (*images.values(), *(image.sha256 for image in compared))},
         "plans": {document.id},
         "trees": {document.tree},
         "prompt sets": {document.prompts, *_current_prompts(stage)},
-        "conditioning": {
-            path
-            for cache, texts in held
-            for path, own in cache.shards().items()
-            if texts & set(own)
-        },
+        "conditioning": {path for cache, texts in held for path, own in cache.shards().items() if texts & set(own)},
         "states": {
             lane.ids.at(segment, step)
             for lane in compiled.lanes

@@ -10,8 +10,10 @@ import pytest
 from hierflow.errors import InputError
 from hierflow.hashing import bytes_digest
 from hierflow.prompts import load_prompts
-from hierflow.spec import ImageSetSpec
+from hierflow.spec import ImageSetSpec, ScoringSpec, SharingSpec
+from hierflow.stages.baselines import measure
 from hierflow.stages.image_set import assemble, assembled
+from hierflow.stages.pilot import load_pilot
 from hierflow.stages.pruning import Waste, find_waste, remove
 from hierflow.stages.retention import retain
 from hierflow.stages.todo import todo
@@ -218,3 +220,29 @@ def test_keys_of_empty_partitions_of_this_tree_are_kept(tiny_learned: Path, tmp_
     assert run.compiled.document.dormant
     assert run.compiled.document.tombstones
     assert find_waste(run.stage).keys == ()
+
+
+def test_baselines_of_the_present_policy_stay_and_of_another_go(tiny_learned: Path, tmp_path: Path) -> None:
+    pairs = []
+    for tau in (0.5, 0.2):
+        spec = document(tiny_learned, tmp_path, sharing={"tau": tau})
+        run = run_of(spec.model_copy(update={"scoring": ScoringSpec(baseline_sample=4)}))
+        pairs.append(measure(run.stage, run.compiled, run.prompts, run.assembled.rows))
+    shuffled = [{pair.images["shuffled"].path for pair in own} for own in pairs]
+    waste = find_waste(run.stage)
+    assert set(waste.files["baselines"]) == shuffled[0] - shuffled[1]  # the other arms do not depend on tau
+    remove(run.stage, waste)
+    assert measure(run.stage, run.compiled, run.prompts, run.assembled.rows) == pairs[1]
+    assert counts(find_waste(run.stage)) == {}
+
+
+def test_the_pilot_of_the_plan_stays_and_an_earlier_one_goes(tiny_learned: Path, tmp_path: Path) -> None:
+    names = []
+    for loss in (1e-9, 2.0):
+        sharing = SharingSpec.model_validate({"quality": {"metric": "clip", "max_loss": loss, "sample": 16}})
+        run = run_of(document(tiny_learned, tmp_path).model_copy(update={"sharing": sharing}))
+        names.append(run.compiled.document.pilot)
+    waste = find_waste(run.stage)
+    assert set(waste.files["pilots"]) == {f"pilots/{names[0]}.json"}
+    remove(run.stage, waste)
+    assert load_pilot(run.stage.store.files, names[1]) is not None
