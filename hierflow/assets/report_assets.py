@@ -42,13 +42,14 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.assembly import ASSEMBLED, mark, state_of_records
         from hierflow.stages.image_set import assemble
         from hierflow.stages.partition_states import partition_states
+        from hierflow.stages.quality import QUALITY_PAGE
         from hierflow.stages.retention import retain
         from hierflow.stages.space import space_of
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)
             state = state_of_records(stage.store, compiled)
-            made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts))
+            made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts), QUALITY_PAGE)
             mark(stage.store, ASSEMBLED, state)
             if made.complete:
                 retain(stage, compiled)

@@ -13,7 +13,7 @@ from hierflow.images.branches import LEVELS, BranchMap, branch_map
 from hierflow.images.changes import Changes
 from hierflow.images.image_columns import image_columns
 from hierflow.images.manifest import ImageRow
-from hierflow.images.page_template import page_template, relative_url
+from hierflow.images.page_template import page_template, relative_url, shortened
 from hierflow.plan.segments import Plan
 
 _PIXELATED = 128  # up to this side an image is enlarged pixel by pixel, as smoothing would hide what it is
@@ -69,6 +69,7 @@ def render_gallery(
     leaves: Sequence[int] = (),
     labels: npt.NDArray[np.int64] | None = None,
     history: str | None = None,
+    quality: str | None = None,
 ) -> str:
     """The page's HTML, to be stored beside the folders that the rows' image paths name.
 
@@ -89,6 +90,7 @@ def render_gallery(
         leaves: with a plan, the leaf of every row's prompt.
         labels: (2N - 1,) with a plan, the names of its tree's nodes; by default their numbers.
         history: the file beside it that tells the set's history.
+        quality: the file beside it that tells how good the images are.
     """
     drawn = branch_map(plan, labels) if plan else None
     kinds = changes.of_rows if changes else [""] * len(rows)
@@ -104,9 +106,10 @@ def render_gallery(
         filters=[(columns[place].label, columns[place].options) for place in filters],
         orders=sorted({name for row in rows for name in row.scores}),
         changes=changes,
-        retired=[_shortened(text) for text in changes.retired_prompts[:_RETIRED_SHOWN]] if changes else [],
+        retired=[shortened(text, _RETIRED_LETTERS) for text in (changes.retired_prompts[:_RETIRED_SHOWN] if changes else ())],
         saving=saving,
         history=relative_url(history or ""),
+        quality=relative_url(quality or ""),
         map=drawn,
         data={
             "columns": [[column.label, column.options, column.values] for column in columns],
@@ -134,7 +137,3 @@ def _map_data(drawn: BranchMap | None, plan: Plan | None, leaves: Sequence[int])
         return None
     place = {int(leaf): number for number, leaf in enumerate(plan.leaf_order)}
     return {**drawn.table, "levels": LEVELS, "places": [place[leaf] for leaf in leaves]}
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _RETIRED_LETTERS else text[:_RETIRED_LETTERS] + "…"

@@ -7,11 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, groupby
 from typing import Any, get_args
-from urllib.parse import quote
 
 from hierflow.images.history import Version
 from hierflow.images.history_events import Event, Kind, events
-from hierflow.images.page_template import page_template, relative_url
+from hierflow.images.page_template import gallery_address, page_template, relative_url, shortened
 
 PICTURES = 5000
 """Of the page, so that it stays light over years of nights; an image that was replaced has two."""
@@ -103,14 +102,14 @@ def _card(event: Event, urls: _Urls, gallery: str, several: bool) -> dict[str, A
         "kind": event.kind,
         "id": version.prompt_id,
         "tiles": [(words, urls.get((shown.image_path, shown.image_sha256))) for words, shown in tiles],
-        "prompt": _shortened(version.prompt),
+        "prompt": shortened(version.prompt, _LETTERS),
         "nth": version.image_index + 1 if several else 0,
-        "was": _shortened(before.prompt) if before and before.prompt != version.prompt else "",
+        "was": shortened(before.prompt, _LETTERS) if before and before.prompt != version.prompt else "",
         "lines": [
             *([_joined(f"was there since {_day(gone.began_at)}", _kept(gone))] if gone else []),
             *([] if event.has_gone else _since(version)),
         ],
-        "gallery": f"{gallery}#{_address(version, several)}" if is_now else "",
+        "gallery": f"{gallery}#{gallery_address(*version.image, several)}" if is_now else "",
     }
 
 
@@ -129,16 +128,6 @@ def _kept(version: Version) -> str:
 
 def _joined(*words: str) -> str:
     return ", ".join(filter(None, words))
-
-
-def _address(version: Version, several: bool) -> str:
-    """The part of the gallery's address that opens an image, as its script writes it."""
-    shown = quote(version.prompt_id, safe="!*'()")
-    return f"{shown}/{version.image_index + 1}" if several else shown
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LETTERS else text[:_LETTERS] + "…"
 
 
 def _day(at: datetime) -> str:

@@ -37,6 +37,22 @@ def relative_url(path: str) -> str:
     return quote(str(PurePosixPath(path)), safe="/") if path else ""
 
 
+def gallery_address(prompt_id: str, image_index: int, several: bool) -> str:
+    """The part of the gallery's address that opens an image, as its script writes it.
+
+    Args:
+        prompt_id, image_index: of the image.
+        several: whether some prompt of the set has more than one.
+    """
+    shown = quote(prompt_id, safe="!*'()")
+    return f"{shown}/{image_index + 1}" if several else shown
+
+
+def shortened(text: str, letters: int) -> str:
+    """`text` if it has no more than so many letters, else its beginning."""
+    return text if len(text) <= letters else text[:letters] + "…"
+
+
 def _joined(names: Sequence[str]) -> str:
     page = files("hierflow.images").joinpath("page")
     return "\n".join(page.joinpath(name).read_text(encoding="utf-8") for name in names)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from hierflow.models.former_pipelines import former_pipelines
-from hierflow.models.lora import add_loras
+from hierflow.models.lora import add_loras, attach_loras
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
@@ -36,9 +36,8 @@ class LoadedModel:
             return self._load(str(family.prior), self.source.prior, {})
         pipeline = self._part_of_pipeline(*family.encoders)
         if loras := [lora for lora in self.source.loras if lora.reaches_text]:
-            add_loras(
-                pipeline, loras, family.encoders, {family.denoiser[0]: self.network_outline(family.denoiser[0])}
-            )
+            denoiser = family.denoiser[0]
+            add_loras(pipeline, loras, family.encoders, {denoiser: self.network_outline(denoiser)})
         return pipeline
 
     @cached_property
@@ -56,6 +55,23 @@ class LoadedModel:
             getattr(pipeline, family.decoders[0]).enable_tiling()
         return pipeline
 
+    def check_loras(self) -> None:
+        """See whether the LoRAs were made for this model, by networks without weights; once.
+
+        Raises:
+            InputError: one was not.
+        """
+        _ = self._loras_fit
+
+    @cached_property
+    def _loras_fit(self) -> bool:
+        family = self.source.family
+        if loras := [lora for lora in self.source.loras if lora.reaches_denoiser]:
+            attach_loras(self._outlined(family.denoiser), loras, family.denoiser, {})
+        if loras := [lora for lora in self.source.loras if lora.reaches_text]:
+            attach_loras(self._outlined((*family.encoders, family.denoiser[0])), loras, family.encoders, {})
+        return True
+
     def network_outline(self, component: str) -> Any:
         """A network of the model's own repository without its weights."""
         import torch
@@ -66,13 +82,18 @@ class LoadedModel:
     @cached_property
     def outline(self) -> Any:
         """The pipeline that denoises and decodes without its weights: it knows sizes and schedules."""
+        return self._outlined((*self.source.family.denoiser, *self.source.family.decoders))
+
+    def _outlined(self, components: tuple[str, ...]) -> Any:
+        """The model's own pipeline with the networks among `components`, without their weights, and nothing else."""
         import diffusers
         import torch
 
         repository, family = self.source.repository, self.source.family
-        parts: dict[str, Any] = dict.fromkeys({*repository.classes, *family.components})
+        named = [name for name, entry in repository.index.items() if isinstance(entry, list)]
+        parts: dict[str, Any] = dict.fromkeys({*named, *family.components})
         with quiet_libraries(), torch.device("meta"):
-            for name in repository.networks((*family.denoiser, *family.decoders)):
+            for name in repository.networks(components):
                 parts[name] = self._from_config(name)
             return getattr(diffusers, family.pipeline)(**parts)
 
@@ -85,10 +106,14 @@ class LoadedModel:
 
     def _from_config(self, component: str) -> Any:
         import diffusers
+        import transformers
 
         repository = self.source.repository
-        kind = getattr(diffusers, repository.classes[component][1])
-        return kind.from_config(repository.config(component, "config.json"))
+        library, name = repository.classes[component]
+        if library == "transformers":
+            kind = getattr(transformers, name)
+            return kind(kind.config_class.from_pretrained(repository.folder / component, local_files_only=True))
+        return getattr(diffusers, name).from_config(repository.config(component, "config.json"))
 
     def _part_of_pipeline(self, *components: str) -> Any:
         """The model's own pipeline with those of `components` it has, and its scheduler."""

@@ -150,6 +150,22 @@ def add_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], sta
     Raises:
         InputError: a LoRA was made for another model.
     """
+    attach_loras(pipeline, loras, networks, stand_ins)
+    with quiet_libraries():
+        pipeline.set_adapters([_adapter(place) for place in range(len(loras))], [lora.weight for lora in loras])
+        pipeline.fuse_lora(components=[name for name in networks if name in pipeline._lora_loadable_modules])
+        pipeline.unload_lora_weights()
+
+
+def attach_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], stand_ins: dict[str, Any]) -> None:
+    """Put LoRAs beside some networks of a pipeline; with networks without weights, this tells whether they fit.
+
+    Args:
+        pipeline, loras, networks, stand_ins: as :func:`add_loras` takes them.
+
+    Raises:
+        InputError: a LoRA was made for another model.
+    """
     loaders = ["load_lora_into_unet", "load_lora_into_transformer", "load_lora_into_text_encoder"]
     theirs = [name for name in loaders if hasattr(pipeline, name) and not _loads(name, networks)]
     for name in theirs:
@@ -170,10 +186,6 @@ def add_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], sta
     for place, lora in enumerate(loras):
         if _adapter(place) not in taken:
             raise _made_for_another(lora, "none of its weights belong to this model")
-    with quiet_libraries():
-        pipeline.set_adapters([_adapter(place) for place in range(len(loras))], [lora.weight for lora in loras])
-        pipeline.fuse_lora(components=[name for name in networks if name in pipeline._lora_loadable_modules])
-        pipeline.unload_lora_weights()
 
 
 def _load(pipeline: Any, lora: Lora, name: str) -> None:

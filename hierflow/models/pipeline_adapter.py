@@ -73,6 +73,7 @@ class PipelineAdapter(PipelineFamily):
     def identity(self) -> SamplingIdentity:
         """What decides a denoising step, besides conditioning."""
         self._check_acceleration()
+        self.loaded.check_loras()
         return SamplingIdentity(
             denoiser=self._denoiser_fingerprint,
             scheduler=self._sampler_identity(),

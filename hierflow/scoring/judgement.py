@@ -47,11 +47,16 @@ def judge(pairs: Sequence[Pair], metric: str) -> Judgement | None:
     return Judgement(metric, arms, {name: values for name, values in by.items() if len(values) > 1})
 
 
+def best(judgements: Sequence[Judgement]) -> Judgement:
+    """The one that decides: the first whose metric can be trusted; else the first. There is one at least."""
+    return next((one for one in judgements if one.arms.fault is None), judgements[0])
+
+
 def verdict(judgements: Sequence[Judgement], floor: float) -> Verdict:
-    """Hold shared images against `floor`, by the first metric that can be trusted; if none can be, by the first."""
+    """Hold shared images against `floor`, by the best judgement."""
     if not judgements:
         return Verdict("undecided", "undecided, there are no pairs yet")
-    judged = next((one for one in judgements if one.arms.fault is None), judgements[0])
+    judged = best(judgements)
     found = quality_floor(judged.arms.shared, floor, fault=judged.arms.fault)
     return Verdict(found.state, f"by {judged.metric}: {found.reason}", found.more_pairs)
 

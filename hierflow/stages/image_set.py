@@ -60,11 +60,17 @@ class AssembledSet:
         return sum(row.status == "current" for row in self.rows)
 
 
-def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> AssembledSet:
+def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: str = "") -> AssembledSet:
     """Write manifest, gallery and history from the partition records, whatever has failed.
 
     Where an image could not be made, the prompt's last good one stays, flagged `outdated`; where there is none,
     the row is `failed` and says why.
+
+    Args:
+        stage: the set.
+        compiled: its plan.
+        prompts: its prompts.
+        quality: the quality page, which lies beside the gallery or follows; empty if none does.
     """
     made = assembled(stage, compiled, prompts)
     rows, axes, files = made.rows, list(prompts.columns), stage.store.files
@@ -87,6 +93,7 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assemb
         leaves=[leaf_of[text_hash(row.prompt)] for row in rows],
         labels=compiled.planted.labels,
         history=HISTORY_PAGE,
+        quality=quality,
     )
     history = history_page(stage, versions, of_history, GALLERY, size)
     manifest = manifest_bytes(build_manifest(rows, axes))

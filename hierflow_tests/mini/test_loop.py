@@ -87,3 +87,7 @@ def test_curves_are_drawn_once_there_are_any(tmp_path: Path) -> None:
     draw_curves([tmp_path / "none.csv", tmp_path / "part.csv"], tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width > 300
+
+
+def test_processes_share_a_batch() -> None:
+    assert [Workers(rank=0, size=size).share(5) for size in (1, 2, 5)] == [5, 3, 1]

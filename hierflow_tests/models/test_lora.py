@@ -126,15 +126,32 @@ def test_images_follow_it_and_no_bit_depends_on_their_order(sd15: Path) -> None:
     assert all((plain[key] != image).any() for key, image in with_lora[0].items())
 
 
-def test_one_that_was_made_for_another_model_is_refused(sd15: Path, tmp_path: Path) -> None:
-    tensors = load_file(sd15.parent / "a.safetensors")
-    elsewhere = {name.replace("unet.", "transformer."): tensor for name, tensor in tensors.items()}
-    save_file(elsewhere, tmp_path / "elsewhere.safetensors")
-    larger = {name: torch.cat([tensor, tensor]) for name, tensor in tensors.items()}
-    save_file(larger, tmp_path / "larger.safetensors")
-    for name in ("elsewhere", "larger"):
-        with pytest.raises(InputError, match=r"diffusion\.loras: .* does not fit the model \(.*take a LoRA that was"):
-            _ = opened(sd15, str(tmp_path / f"{name}.safetensors")).network
+@pytest.mark.parametrize("name", SAVES)
+def test_one_that_was_made_for_another_model_is_refused_before_anything_is_loaded(name: str, tmp_path: Path) -> None:
+    save, component = SAVES[name]
+    folder = save(tmp_path / name)
+    plain = opened(folder)
+    text = plain.loaded.encoder.text_encoder
+    save_tiny_lora(tmp_path / "denoiser.safetensors", {component: plain.network})
+    save_tiny_lora(tmp_path / "text.safetensors", {"text_encoder": text})
+    spoilt: dict[str, Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]] = {
+        "larger": lambda key, tensor: (key, torch.cat([tensor, tensor])),
+        "other-layers": lambda key, tensor: (key.replace("to_q", "to_r").replace("q_proj", "r_proj"), tensor),
+        "elsewhere": lambda key, tensor: (key.replace(f"{component}.", "other."), tensor),
+    }
+    for part in ("denoiser", "text"):
+        fitting = load_file(tmp_path / f"{part}.safetensors")
+        adapter = opened(folder, f"{part}.safetensors")
+        assert adapter.identity.root(0)
+        assert not {"encoder", "denoiser"} & vars(adapter.loaded).keys()
+        for kind, spoil in spoilt.items():
+            if (part, kind) == ("text", "elsewhere"):  # it is the same as it was
+                continue
+            save_file(dict(spoil(*item) for item in fitting.items()), tmp_path / f"{kind}.safetensors")
+            adapter = opened(folder, f"{kind}.safetensors")
+            with pytest.raises(InputError, match=r"diffusion\.loras: .* does not fit the model \(.*take a LoRA that"):
+                _ = adapter.identity
+            assert not {"encoder", "denoiser"} & vars(adapter.loaded).keys()
 
 
 def test_families_that_take_none_refuse_by_name(tmp_path: Path) -> None:

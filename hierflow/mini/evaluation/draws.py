@@ -17,14 +17,19 @@ DRAWS: Final = 4
 
 
 @torch.no_grad()
-def draw_similarity(model: MiniModel, prompts: Sequence[str], draws: int = DRAWS, seed: int = 0) -> float:
-    """Return the mean cosine between two draws' embeddings of one prompt: 1 would be a point estimate."""
+def draw_similarity(
+    model: MiniModel, prompts: Sequence[str], draws: int = DRAWS, guidance: float = GUIDANCE, seed: int = 0
+) -> float:
+    """Return the mean cosine between two draws' embeddings of one prompt: 1 is a point estimate.
+
+    Guidance pushes a draw away from what pictures have in common without the prompt, and thereby draws together.
+    """
     rounds = []
     for index in range(draws):
         found = model.prior(
             list(prompts),
             num_inference_steps=PRIOR_STEPS,
-            guidance_scale=GUIDANCE,
+            guidance_scale=guidance,
             generator=torch.Generator().manual_seed(seed + index),
         )
         rounds.append(functional.normalize(found.image_embeds, dim=-1))

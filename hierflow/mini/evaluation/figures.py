@@ -18,7 +18,7 @@ from hierflow.mini.evaluation.draws import draw_similarity, picture_similarity
 from hierflow.mini.evaluation.judges import Judges, Shares, as_markdown
 from hierflow.mini.evaluation.picture import COLUMNS, beside_renders
 from hierflow.mini.evaluation.questioning import calibration, damaged, one_attribute_changed
-from hierflow.mini.evaluation.sampling import MiniModel
+from hierflow.mini.evaluation.sampling import GUIDANCE, MiniModel
 from hierflow.mini.evaluation.table import HELD_OUT_COUNT, RENDER_COUNT, drawn_rows, generated_rows
 
 SHOWN: Final = 3 * COLUMNS
@@ -78,9 +78,10 @@ def draw_figures(model: MiniModel) -> dict[str, float]:
     rng = np.random.default_rng(0)
     pictures = [np.stack([render(one, rng) for _ in range(DRAWN_EACH)]) for one in combinations]
     bare, colored = sorted(set(prompts.products())), prompts.colored_products()[::6]
-    return {
-        "cosine of two drawn pictures of one full prompt": picture_similarity(model, pictures),
-        "cosine of two draws of the prior, full prompts": draw_similarity(model, list(map(prompt_for, combinations))),
-        'cosine of two draws of the prior, "a red mug"': draw_similarity(model, colored),
-        'cosine of two draws of the prior, "a fish"': draw_similarity(model, bare),
-    }
+    full = [prompt_for(one) for one in combinations]
+    figures = {"cosine of two drawn pictures of one full prompt": picture_similarity(model, pictures)}
+    for guidance in (1.0, GUIDANCE):
+        for name, texts in {"full prompts": full, '"a red mug"': colored, '"a fish"': bare}.items():
+            similarity = draw_similarity(model, texts, guidance=guidance)
+            figures[f"cosine of two draws of the prior, guidance {guidance:g}, {name}"] = similarity
+    return figures

@@ -38,7 +38,7 @@ def random_claim(truth: Attributes, rng: np.random.Generator, *, true: bool) -> 
         mentions = Mentions(True, *(bool(rng.random() < chance) for _ in range(4)))
         claim = truth if true else _falsified(truth, mentions, rng)
         words = {place: truth[column] == claim[column] for column, place in last_words(claim, mentions).items()}
-        if all(words.values()) == true and not (all(mentions) and is_held_out(claim)):
+        if all(words.values()) == (not true) and not (all(mentions) and is_held_out(claim)):
             return Claim(prompt_for(claim, mentions), words)
 
 

@@ -98,7 +98,7 @@ def train(run: Run) -> None:
     """Write `prior/`."""
     torch.manual_seed(0)
     prior = load_prior(run)
-    settings = run.settings("prior", steps=STEPS, rate=RATE)
-    Trainer(prior, settings, run.workers).run(PriorLoss(run, prior, image_embeddings(run.work)))
+    loss = PriorLoss(run, prior, image_embeddings(run.work))
+    Trainer(prior, run.settings("prior", steps=STEPS, rate=RATE), run.workers).run(loss)
     if run.workers.is_first:
         prior.save_pretrained(run.work.part("prior"))

@@ -34,30 +34,27 @@ class Device:
         family = loaded.source.family
         groups = {"encoders": family.encoders, "denoiser": family.denoiser, "decoders": family.decoders}
         self._part_of: dict[int, str] = {}
+        self._kinds: set[type[torch.nn.Module]] = set()
         self.sizes: dict[str, int] = {}
         for group, names in groups.items():
             networks = loaded.networks(loaded.encoder if group == "encoders" else loaded.denoiser, names)
             self._part_of |= {id(module): group for network in networks for module in network.modules()}
             self.sizes[group] = sum(_size(network) for network in networks)
+            self._kinds |= {type(network) for network in networks}
         self._resident: list[torch.nn.Module] = []
         self.seen: list[tuple[str, frozenset[str], int]] = []
 
     @contextmanager
     def watched(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        real = torch.nn.Module.to
-
-        def to(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if args == (ELSEWHERE,):
-                self._resident.append(module)
-            elif args == ("cpu",):
-                self._resident = [other for other in self._resident if other is not module]
-            else:
-                return real(module, *args, **kwargs)
+        def moved(module: torch.nn.Module, device: str) -> torch.nn.Module:
+            self._resident = [other for other in self._resident if other is not module]
+            self._resident += [module] if device == ELSEWHERE else []
             return module
 
         hook = register_module_forward_pre_hook(self._called)
         with monkeypatch.context() as patched:
-            patched.setattr(torch.nn.Module, "to", to)
+            for kind in self._kinds:
+                patched.setattr(kind, "to", moved)
             try:
                 yield
             finally:

@@ -1,0 +1,166 @@
+"""What pairs say of a set, in words that claim no more than their interval does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hierflow.images.quality_charts import signed
+from hierflow.scoring.cluster_bootstrap import CONFIDENCE, Interval
+from hierflow.scoring.judgement import best
+from hierflow.scoring.quality import Quality
+
+_HOLDS = f"{round(CONFIDENCE / (1 - CONFIDENCE))} times in {round(1 / (1 - CONFIDENCE))}"
+
+
+class Metric(NamedTuple):
+    """A metric's name, in short and in full, and what it measures."""
+
+    short: str
+    name: str
+    about: str
+
+
+_METRICS: Mapping[str, Metric] = {
+    "vqa": Metric(
+        "VQA",
+        "VQA score",
+        "How sure a model that reads images is that the image shows what its prompt says, in log-odds.",
+    ),
+    "clip": Metric(
+        "CLIP",
+        "CLIP score",
+        "How well image and prompt agree by a CLIP model that had no part in making them, as a cosine.",
+    ),
+    "clip_similarity": Metric(
+        "CLIP",
+        "CLIP similarity",
+        "How well image and prompt agree by the CLIP model that comes with the diffusion model, as a cosine.",
+    ),
+}
+
+
+def metric_of(name: str) -> Metric:
+    """The words for a metric."""
+    return _METRICS.get(name) or Metric(name, name, "")
+
+
+class Offer(NamedTuple):
+    """A sample that a set without pairs could have, and what it would take.
+
+    Attributes:
+        pairs: how many.
+        evaluations: for their baselines, at most.
+        planned: for the set itself.
+    """
+
+    pairs: int
+    evaluations: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the page says first.
+
+    Attributes:
+        state: "passed", "blocked", "undecided", "told" (without a floor) or "unknown".
+        figure: the win rate; empty where none may be told.
+        words: the rest of the sentence after the figure, or all of it.
+        notes: what belongs to it, in sentences.
+    """
+
+    state: str
+    figure: str
+    words: str
+    notes: list[str]
+
+
+def headline(quality: Quality, floor: float | None, offer: Offer | None) -> Headline:
+    """The sentence above all.
+
+    Args:
+        quality: what is known.
+        floor: of the document; None if it sets none.
+        offer: where nothing was asked for, what could be.
+    """
+    if not quality.judgements:
+        return _without_pairs(offer)
+    judged = best(quality.judgements)
+    shared, fault = judged.arms.shared, judged.arms.fault
+    win_rate = shared.win_rate
+    if fault is not None or win_rate.lower is None:
+        why = fault or f"there are pairs of only {shared.groups} first-level subtrees"
+        words = "Whether shared images are as good as standard ones cannot be told."
+        return Headline("unknown", "", words, [f"{metric_of(judged.metric).name}: {why}."])
+    if quality.verdict and floor is not None:
+        state, words = quality.verdict.state, _held_against(quality.verdict.more_pairs, floor)[quality.verdict.state]
+    else:
+        state, words = "told", _told(win_rate)
+    seed = "; all pairs are of one seed, and the range speaks of that seed alone" if shared.seeds == 1 else ""
+    explained = (
+        "Each pair is one prompt with the same noise, made both ways. 50% would be as good as standard, and a tie "
+        f"counts half. In brackets stands where the truth lies {_HOLDS}{seed}."
+    )
+    said = f"{bracketed(win_rate)} against standard ones{words}"
+    return Headline(state, percent(win_rate.estimate), said, [explained])
+
+
+def _without_pairs(offer: Offer | None) -> Headline:
+    if offer is None:
+        return Headline(
+            "unknown",
+            "",
+            "There are no pairs to compare yet.",
+            ["A prompt of the sample has a pair once its own image is current and its baselines are made."],
+        )
+    times = offer.evaluations / offer.planned if offer.planned else 0.0
+    prompts = f"{offer.pairs:,} prompt{'' if offer.pairs == 1 else 's'}"
+    return Headline(
+        "unknown",
+        "",
+        "Shared images have not been compared with standard ones.",
+        [
+            f"With scoring: {{baseline_sample: {offer.pairs}}} the next run also makes {prompts} the standard way, with "
+            f"another seed and on a shuffled tree, and compares. That takes at most {offer.evaluations:,} "
+            f"evaluations, {times:.1f} times the set’s own {offer.planned:,}; they are made once and booked as measured."
+        ],
+    )
+
+
+def _told(win_rate: Interval) -> str:
+    """What an interval says of 1/2, after the figure."""
+    if not win_rate.excludes(0.5):
+        return ": no difference can be told from these pairs"
+    return ": they do better" if win_rate.estimate > 0.5 else ": they do worse"
+
+
+def _held_against(more_pairs: int | None, floor: float) -> dict[str, str]:
+    least = f"the floor of {100 * floor:g}%"
+    more = "more pairs" if more_pairs is None else f"about {more_pairs:,} more pair{'' if more_pairs == 1 else 's'}"
+    return {
+        "passed": f": enough for {least}",
+        "blocked": f": less than {least}",
+        "undecided": f": undecided, {more} would tell whether that is enough for {least}",
+    }
+
+
+def percent(share: float) -> str:
+    """`48%`."""
+    return f"{100 * share:.0f}%"
+
+
+def bracketed(win_rate: Interval) -> str:
+    """`(41 to 55%)`."""
+    if win_rate.lower is None or win_rate.upper is None:
+        return "(too few subtrees for a range)"
+    return f"({100 * win_rate.lower:.0f} to {percent(win_rate.upper)})"
+
+
+def difference(interval: Interval, decimals: int) -> str:
+    """`−0.016 (−0.029 to −0.003)`."""
+    words = signed(interval.estimate, decimals)
+    if interval.lower is None or interval.upper is None:
+        return words
+    return f"{words} ({signed(interval.lower, decimals)} to {signed(interval.upper, decimals)})"
