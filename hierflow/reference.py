@@ -6,7 +6,7 @@ It goes by the schema that `dg check yaml` checks documents with, so it lists wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hierflow.assets.schema import Schema, document_schema
@@ -65,6 +65,13 @@ attributes:
     max_regret: 0.35
     max_drift: 0.1
     checkpoint_every: 5
+  scoring:
+    metrics: [vqa, clip]
+    vqa: {model: llava-hf/llava-1.5-7b-hf, revision: main, question: 'Is this "{prompt}"? Answer yes or no.'}
+    clip: {model: openai/clip-vit-large-patch14, revision: main}
+    baseline_sample: 64
+    quality_floor: 0.45
+    near_duplicate: 0.97
   partitions:
     max_prompts: 256
   storage:
@@ -91,7 +98,7 @@ attributes:
     tags: {campaign: spring}
     deps: [warehouse/products]
 """
-"""A document in which every field is set, but those of the other prompt sources."""
+"""A document in which every field is set, but those of the other prompt sources and of the other ways to find tau."""
 
 _HEAD = """\
 # The YAML reference
@@ -102,7 +109,8 @@ A document has two keys: `type: hierflow.ImageSet`, and `attributes`, which this
 is the `defs.yaml` of a component, and Dagster's own keys (`template_vars_module`, `requirements`, `post_processing`)
 may stand beside them. Unknown fields, keys given twice and values out of range are refused before any work is done.
 
-This document sets every field. Only `name` and `prompts` must be there.
+This document sets every field, but `sharing.budget` and `sharing.quality`, which stand in place of `tau`. Only `name`
+and `prompts` must be there.
 
 ```yaml
 {example}```
@@ -122,6 +130,7 @@ _PAGES = {
     "prompts": ("Your first set", "first_set.md#a-document-of-your-own"),
     "embedding": ("Models", "models.md#what-the-tree-clusters-by"),
     "sharing": ("Choose tau", "first_set.md#choose-tau"),
+    "scoring": ("Quality", "quality.md"),
     "storage": ("Storage", "storage.md"),
     "cost": ("The audit", "audit.md#time-energy-and-money"),
     "schedule": ("Schedule and reruns", "schedule_and_reruns.md"),
@@ -156,15 +165,24 @@ def _section(title: str, about: str, fields: dict[str, Schema], schema: Schema) 
     if about:
         yield f"{about}\n"
     yield _COLUMNS
+    yield from _rows("", fields, required)
+    yield ""
+
+
+def _rows(prefix: str, fields: dict[str, Schema], required: Sequence[str]) -> Iterator[str]:
+    """A line a field; the fields of a mapping follow it."""
     for name, field in fields.items():
         default = "**required**" if name in required else _default(field["default"])
-        cells = [f"`{name}`", _value(field), default, field["description"]]
+        cells = [f"`{prefix}{name}`", _value(field), default, field["description"]]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-    yield ""
+        if "properties" in field:
+            yield from _rows(f"{prefix}{name}.", field["properties"], field.get("required", []))
 
 
 def _value(field: Schema) -> str:
     """What may be written, in words."""
+    if "properties" in field:
+        return "mapping"
     if "enum" in field:
         return ", ".join(f"`{choice}`" for choice in field["enum"])
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
@@ -182,6 +200,8 @@ def _value(field: Schema) -> str:
 
 
 def _items(item: Schema) -> str:
+    if "enum" in item:
+        return ", ".join(f"`{choice}`" for choice in item["enum"])
     if "properties" not in item:
         return _TYPES["string"]
     fields = [f"`{name}` ({_value(field)})" for name, field in item["properties"].items()]
@@ -207,7 +227,7 @@ def _power(bound: int) -> str:
 
 
 def _default(value: Any) -> str:
-    if value in (None, [], {}):
+    if value in (None, [], {}) or isinstance(value, dict):
         return "none"
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hierflow.audit.wording import energy, money, plain_money, value_text
 from hierflow.plan.cost import STARTUP_SHARE
 from hierflow.progress import duration
+from hierflow.scoring.cluster_bootstrap import Interval
 
 if TYPE_CHECKING:
     from hierflow.audit.account import Audit
@@ -54,7 +55,9 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
             f"{evaluations['executed']:,} executed, {evaluations['reused']:,} reused of {evaluations['planned']:,} "
             f"planned" + (f", {repeated:,} repeated" if repeated else ""),
         ),
+        *_measured_by(summary["measured"]),
         ("saved", f"{summary['saved']:.1%} of {evaluations['standard']:,} evaluations without sharing"),
+        *_quality(summary["quality"]),
         ("time", duration(summary["seconds"])),
         ("space", _space(summary["bytes"])),
         ("gallery", str(summary["gallery"])),
@@ -62,6 +65,31 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
         ("audit", str(summary["audit"])),
     ]
     return _table(summary["name"], rows) + "".join(f"\nfailed: {problem}" for problem in problems)
+
+
+def _measured_by(evaluations: int) -> list[tuple[str, str]]:
+    return (
+        [("measured", f"{evaluations:,} evaluations more, to tell what the images are worth")] if evaluations else []
+    )
+
+
+def _quality(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What the last quality report said."""
+    if found is None:
+        return []
+    rows = []
+    for metric, about in found["metrics"].items():
+        rate = Interval(**about["win_rate"])
+        told = f"{metric} win rate {rate} in {about['pairs']} pairs, 0.5 is as good as without sharing"
+        rows.append(("quality", about["fault"] or told))
+    if found["verdict"]:
+        rows.append(("floor", found["verdict"]["reason"]))
+    rows += [
+        (name.replace("_", " "), f"{found[name]} found; see {found['page']}")
+        for name in ("near_duplicates", "blank")
+        if found[name]
+    ]
+    return rows
 
 
 def describe_status(found: dict[str, Any]) -> str:
@@ -74,6 +102,7 @@ def describe_status(found: dict[str, Any]) -> str:
         ("to run", f"{len(left)} of {found['partitions']['total']} partitions" + _listed(left)),
         ("saved", f"{found['saved']:.1%}"),
         ("clustered by", _printable(found["clustered_by"])),
+        *_quality(found["quality"]),
         ("space", f"{_space(found['bytes'])}; {volume(found['bytes_a_prompt']['all'])} a prompt"),
         ("gallery", str(found["gallery"])),
         ("manifest", str(found["manifest"])),

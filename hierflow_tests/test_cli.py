@@ -23,7 +23,7 @@ CONTRACT = {
     "manifest": str,
     "gallery": str,
 }
-MORE = {"audit": str, "bytes": {"states": int, "images": int, "all": int}}
+MORE = {"audit": str, "measured": int, "quality": dict, "bytes": {"states": int, "images": int, "all": int}}
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,13 @@ def test_a_second_run_leaves_images_states_and_records_as_they_are(history: Hist
 def test_plan_tells_the_cost_without_touching_the_denoiser(history: History) -> None:
     found = history.planned.json
     assert history.planned.code == 0
-    assert found["evaluations"] == {"standard": 16, "planned": 9, "to_execute": 9, "to_rebuild": None}
+    assert found["evaluations"] == {
+        "standard": 16,
+        "planned": 9,
+        "to_execute": 9,
+        "to_rebuild": None,
+        "to_measure": 0,
+    }
     assert found["partitions"]["total"] == found["partitions"]["to_run"] == 2
     assert sorted(found["partitions"]["sizes"].values()) == [2, 2]
     assert not any(name.startswith(("out/trial/states/", "out/trial/images/")) for name in history.after_plan)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from hierflow.scoring.comparison import Comparison, compare
 from hierflow.scoring.paired_scores import PairedScores, tie_band
 
+BROKEN = 1.7
+"""How many times wider than its interval an A/A arm may stray: about a normal distribution's .999 over its .95."""
+
 
 @dataclass(frozen=True)
 class ArmComparisons:
@@ -26,10 +29,10 @@ class ArmComparisons:
     def fault(self) -> str | None:
         """Why this measure may not be used here, in a sentence; None if it may.
 
-        A measure that sees nothing is not used. An honest one is called broken once in twenty times, which is what
-        its interval allows.
+        A measure that sees nothing is not used. That an honest one is off by more than its interval happens once in
+        twenty times; it is called broken where it is off by :data:`BROKEN` times that, as happens once in a thousand.
         """
-        if self.again.win_rate.excludes(0.5):
+        if self.again.win_rate.widened(BROKEN).excludes(0.5):
             return (
                 "the measure is broken: the standard way under another seed has a win rate over itself of "
                 f"{self.again.win_rate}, and 0.5 is expected"

@@ -34,6 +34,13 @@ class Interval:
         """Whether the interval is known and `value` is not in it."""
         return self.lower is not None and self.upper is not None and not self.lower <= value <= self.upper
 
+    def widened(self, factor: float) -> Interval:
+        """The interval with both its arms `factor` times as long."""
+        if self.lower is None or self.upper is None:
+            return self
+        lower, upper = (self.estimate + factor * (bound - self.estimate) for bound in (self.lower, self.upper))
+        return Interval(self.estimate, lower, upper)
+
     def __str__(self) -> str:
         if self.lower is None or self.upper is None:
             return f"{self.estimate:.3f} (too few subtrees for an interval)"

@@ -73,7 +73,7 @@ class ScoringSpec(Section):
         "in Dagster once the evidence excludes it.",
     )
     near_duplicate: float = Field(
-        0.995,
+        0.97,
         gt=0,
         le=1,
         description="Images of different prompts whose CLIP embeddings have at least this cosine are listed as near "

@@ -16,6 +16,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import clustering
 from hierflow.stages.image_set import AssembledSet, assembled
 from hierflow.stages.partition_states import condition_counts, partition_states
+from hierflow.stages.quality_summary import quality_summary
 from hierflow.stages.space import space_of
 from hierflow.stages.todo import todo
 
@@ -54,7 +55,9 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         "evaluations": {
             name: getattr(books, name) for name in ("standard", "planned", "executed", "reused", "replayed", "redone")
         },
+        "measured": books.measured,
         "saved": books.saved,
+        "quality": quality_summary(stage),
         "seconds": round(done.seconds, 3),
         "manifest": made.manifest,
         "gallery": made.gallery,
@@ -96,6 +99,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "clustered_by": compiled.planted.clustering.name,
         "manifest": made.manifest,
         "gallery": made.gallery,
+        "quality": quality_summary(stage),
     }
 
 
@@ -184,7 +188,9 @@ def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
         "complete": False,
         "partitions": {"total": 0, "run": 0, "skipped": 0, "failed": 0},
         "evaluations": counts,
+        "measured": 0,
         "saved": 0.0,
+        "quality": None,
         "seconds": round(done.seconds, 3),
         "manifest": None,
         "gallery": None,

@@ -69,7 +69,12 @@ def test_everything_of_a_set_is_listed(project: Project) -> None:
     listed = project.definitions()
     assert {asset["asset_key"] for asset in listed["assets"]} == {f"my_set/{name}" for name in ASSETS}
     assert {asset["group_name"] for asset in listed["assets"]} == {"my_set"}
-    assert {job["name"] for job in listed["jobs"]} == {"my_set", "my_set_subtrees", "my_set_finish"}
+    assert {job["name"] for job in listed["jobs"]} == {
+        "my_set",
+        "my_set_subtrees",
+        "my_set_finish",
+        "my_set_quality",
+    }
     assert "my_set_continue" in {sensor["name"] for sensor in listed["sensors"]}
     (schedule,) = listed["schedules"]
     assert schedule["cron_schedule"] == "0 3 * * *"
@@ -83,7 +88,7 @@ def test_everything_of_a_set_is_listed(project: Project) -> None:
             "tau: 0.6",
             "tua: 0.6",
             "attributes.sharing.tua",
-            "'tua' is not one of ['tau', 'linkage', ",
+            "'tua' is not one of ['tau', 'budget', ",
         ),
     ],
 )
