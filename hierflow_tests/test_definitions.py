@@ -72,7 +72,7 @@ def test_loading_definitions_imports_nothing_heavy(tmp_path: Path) -> None:
     write_document(tmp_path / "checkout" / "prompts")
     script = (
         "import sys, hierflow.definitions as d;"
-        "assert len(d.defs.resolve_asset_graph().get_all_asset_keys()) == 11;"
+        "assert len(d.defs.resolve_asset_graph().get_all_asset_keys()) == 12;"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
