@@ -18,7 +18,9 @@ from hierflow.audit.account import BOOKED, Audit, audit_metadata
 from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow, build_manifest, contact_sheet, decode_png
 from hierflow.images.dendrogram import dendrogram
+from hierflow.images.pilot_curve import CurvePoint, pilot_curve
 from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.comparison import Comparison
@@ -105,15 +107,16 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
         "tau": document.tau,
         "clustered_by": compiled.planted.clustering.name,
         "plan": document.id,
-        **_pilot_metadata(stage, document.pilot),
+        **_pilot_metadata(stage, document),
     }
 
 
-def _pilot_metadata(stage: Stage, name: str) -> Metadata:
+def _pilot_metadata(stage: Stage, document: PlanDocument) -> Metadata:
     """The curve that tau was found by."""
-    found = load_pilot(stage.store.files, name) if name else None
-    if found is None:
+    found = load_pilot(stage.store.files, document.pilot) if document.pilot else None
+    if found is None or not found.points:
         return {}
+    target = document.tau_from["quality"]
     rows = [
         {
             "budget": point.budget,
@@ -124,7 +127,9 @@ def _pilot_metadata(stage: Stage, name: str) -> Metadata:
         }
         for point in found.points
     ]
-    return {"pilot": table(rows)}
+    points = [CurvePoint(point.budget, point.difference, point.passed) for point in found.points]
+    drawn = pilot_curve(points, target["metric"], target["max_loss"])
+    return {"pilot": table(rows), "pilot_curve": picture(drawn, "png", "What each budget does to quality")}
 
 
 def _drawn_tree(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Any:
