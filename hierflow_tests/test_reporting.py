@@ -11,7 +11,7 @@ from hierflow_tests.audit.examples import BOTH, accounted, entry, row
 
 def told(account: Audit) -> dict[str, str]:
     """The report's lines by their label."""
-    text = describe_audit(AuditReport(account, {}, None))
+    text = describe_audit(AuditReport(account, {}, None, "conditioning"))
     return {line[2:].split("  ")[0]: line for line in text.splitlines()[1:]}
 
 
@@ -45,7 +45,9 @@ def test_what_is_not_priced_is_told() -> None:
 def test_a_columns_table_lines_up_and_ends_with_the_sum() -> None:
     rows = [row("a", axes={"campaign": "spring"}), row("b", axes={"campaign": "an autumn sale"})]
     account = accounted(prices=BOTH)
-    report = AuditReport(account, {"campaign": by_column(rows, 40, "campaign", account)}, "audit.html")
+    report = AuditReport(
+        account, {"campaign": by_column(rows, 40, "campaign", account)}, "audit.html", "conditioning"
+    )
     table = describe_audit(report).split("\n\n")[1].splitlines()
     assert table[0] == "by campaign"
     assert table[1].split() == ["images", "standard", "planned", "saved", "paid", "GPU", "s", "EUR"]
@@ -56,7 +58,9 @@ def test_a_columns_table_lines_up_and_ends_with_the_sum() -> None:
 def test_values_cannot_steer_the_terminal_nor_run_over_the_line() -> None:
     values = ["\x1b[31mred\x1b[0m\r\n", "‮desrever", "x" * 2000, ""]
     rows = [row(str(n), axes={"campaign": value}) for n, value in enumerate(values)]
-    report = AuditReport(accounted(), {"campaign": by_column(rows, 40, "campaign", accounted())}, None)
+    report = AuditReport(
+        accounted(), {"campaign": by_column(rows, 40, "campaign", accounted())}, None, "conditioning"
+    )
     table = describe_audit(report).split("\n\n")[1]
     assert all(line.isprintable() for line in table.splitlines())
     assert len(table.splitlines()) == 2 + len(values) + 1

@@ -15,7 +15,7 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
 
 if TYPE_CHECKING:
-    from hierflow.stages.quality import Quality
+    from hierflow.scoring.quality import Quality
 
 _CHECKS = {
     "quality_floor": "Shared images win often enough against standard ones (scoring.quality_floor).",

@@ -95,6 +95,7 @@ def render_gallery(
     drawn = branch_map(plan, labels) if plan else None
     kinds = changes.of_rows if changes else [""] * len(rows)
     columns = image_columns(rows, axes, kinds, plan.steps if plan else None)
+    retired = changes.retired_prompts[:_RETIRED_SHOWN] if changes else ()
     filters = [place for place, column in enumerate(columns) if column.is_filter]
     return page_template("gallery.html", ("gallery.css",), _SCRIPTS).render(
         title=title,
@@ -106,7 +107,7 @@ def render_gallery(
         filters=[(columns[place].label, columns[place].options) for place in filters],
         orders=sorted({name for row in rows for name in row.scores}),
         changes=changes,
-        retired=[shortened(text, _RETIRED_LETTERS) for text in (changes.retired_prompts[:_RETIRED_SHOWN] if changes else ())],
+        retired=[shortened(text, _RETIRED_LETTERS) for text in retired],
         saving=saving,
         history=relative_url(history or ""),
         quality=relative_url(quality or ""),

@@ -54,7 +54,7 @@ def render_history(
         cards = [_card(event, urls, gallery, several) for event in own]
         runs.append({"run": run, "at": f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", "did": did, "cards": cards})
     kinds = {event.kind for event in shown}
-    return page_template("history.html", ("gallery.css", "history.css"), ("history.js",)).render(
+    return page_template("history.html", ("gallery.css", "history.css"), ("pictures.js", "history.js")).render(
         title=title,
         notes=notes,
         facts=_facts(versions, told),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hierflow.images.quality_charts import signed
 from hierflow.scoring.cluster_bootstrap import CONFIDENCE, Interval
-from hierflow.scoring.judgement import best
+from hierflow.scoring.judgement import Judgement, best
+from hierflow.scoring.pair import SHARED, Pair
 from hierflow.scoring.quality import Quality
+from hierflow.scoring.quality_floor import MARGIN
 
 _HOLDS = f"{round(CONFIDENCE / (1 - CONFIDENCE))} times in {round(1 / (1 - CONFIDENCE))}"
 
@@ -94,16 +98,17 @@ def headline(quality: Quality, floor: float | None, offer: Offer | None) -> Head
         why = fault or f"there are pairs of only {shared.groups} first-level subtrees"
         words = "Whether shared images are as good as standard ones cannot be told."
         return Headline("unknown", "", words, [f"{metric_of(judged.metric).name}: {why}."])
-    if quality.verdict and floor is not None:
-        state, words = quality.verdict.state, _held_against(quality.verdict.more_pairs, floor)[quality.verdict.state]
-    else:
+    verdict = quality.verdict
+    if verdict is None or floor is None:
         state, words = "told", _told(win_rate)
+    else:
+        state, words = str(verdict.state), _held_against(verdict.more_pairs, floor)[verdict.state]
     seed = "; all pairs are of one seed, and the range speaks of that seed alone" if shared.seeds == 1 else ""
     explained = (
         "Each pair is one prompt with the same noise, made both ways. 50% would be as good as standard, and a tie "
-        f"counts half. In brackets stands where the truth lies {_HOLDS}{seed}."
+        f"counts half. The brackets hold the truth {_HOLDS}{seed}."
     )
-    said = f"{bracketed(win_rate)} against standard ones{words}"
+    said = f"{bracketed(win_rate)} against standard ones{words}."
     return Headline(state, percent(win_rate.estimate), said, [explained])
 
 
@@ -120,11 +125,11 @@ def _without_pairs(offer: Offer | None) -> Headline:
     return Headline(
         "unknown",
         "",
-        "Shared images have not been compared with standard ones.",
+        "Shared images are not compared with standard ones.",
         [
-            f"With scoring: {{baseline_sample: {offer.pairs}}} the next run also makes {prompts} the standard way, with "
-            f"another seed and on a shuffled tree, and compares. That takes at most {offer.evaluations:,} "
-            f"evaluations, {times:.1f} times the set’s own {offer.planned:,}; they are made once and booked as measured."
+            f"With scoring: {{baseline_sample: {offer.pairs}}} the next run also makes {prompts} the standard way, "
+            f"with another seed and on a shuffled tree, and compares. That takes at most {offer.evaluations:,} "
+            f"evaluations, {times:.1f} times the set’s own {offer.planned:,}; made once, booked as measured.",
         ],
     )
 
@@ -138,11 +143,11 @@ def _told(win_rate: Interval) -> str:
 
 def _held_against(more_pairs: int | None, floor: float) -> dict[str, str]:
     least = f"the floor of {100 * floor:g}%"
-    more = "more pairs" if more_pairs is None else f"about {more_pairs:,} more pair{'' if more_pairs == 1 else 's'}"
+    more = "more" if more_pairs is None else f"about {more_pairs:,} more"
     return {
-        "passed": f": enough for {least}",
+        "passed": f": enough for {least} less its margin of {100 * MARGIN:g} points",
         "blocked": f": less than {least}",
-        "undecided": f": undecided, {more} would tell whether that is enough for {least}",
+        "undecided": f": undecided, {more} pairs would tell whether that is enough for {least}",
     }
 
 
@@ -164,3 +169,30 @@ def difference(interval: Interval, decimals: int) -> str:
     if interval.lower is None or interval.upper is None:
         return words
     return f"{words} ({signed(interval.lower, decimals)} to {signed(interval.upper, decimals)})"
+
+
+def decimals_of(judgement: Judgement) -> int:
+    """As many as show the largest of the arms' mean differences with three digits."""
+    arms = judgement.arms
+    largest = max(abs(arm.difference.estimate) for arm in (arms.shared, arms.again, arms.shuffled))
+    return min(8, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
+
+
+def lost_by(pair: Pair, metric: str) -> float | None:
+    """How much lower the shared image's score is than the standard one's; None where one of them is not there."""
+    shared, standard = (pair.images[arm].scores.get(metric) for arm in (SHARED, "standard"))
+    return None if shared is None or standard is None else standard - shared
+
+
+def outcome(pair: Pair, judgement: Judgement) -> str:
+    """What became of the shared image: `lost`, `tied`, `won`, or `not scored`."""
+    by, band = lost_by(pair, judgement.metric), judgement.arms.shared.band
+    if by is None:
+        return "not scored"
+    return "lost" if by > band else "won" if by < -band else "tied"
+
+
+def outcomes_of(pairs: Iterable[Pair], judgement: Judgement) -> list[tuple[str, int]]:
+    """How often each outcome is that of a pair."""
+    found = Counter(outcome(pair, judgement) for pair in pairs)
+    return [(word, found[word]) for word in ("lost", "tied", "won", "not scored") if found[word]]

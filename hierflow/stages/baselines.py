@@ -60,9 +60,16 @@ def policy_of(compiled: CompiledPlan) -> str:
     return digest("hierflow policy 1", *made_by)
 
 
-def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
-    """The evaluations that baselines still ask for, at most: stored states are not looked at."""
-    rows = sample(prompts, stage.spec.scoring.baseline_sample)
+def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, size: int | None = None) -> int:
+    """The evaluations that baselines of `size` prompts still ask for, at most: stored states are not looked at.
+
+    Args:
+        stage: the set.
+        compiled: its plan.
+        prompts: its prompts.
+        size: of the sample; by default as the document says.
+    """
+    rows = sample(prompts, stage.spec.scoring.baseline_sample if size is None else size)
     if not rows:
         return 0
     own, _ = _split(stage.store.pairs.load(), policy_of(compiled))

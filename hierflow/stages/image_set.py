@@ -86,7 +86,7 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: 
         _facts(stage, compiled, rows),
         [*advice(stage, prompts), *notes],
         image_size=size,
-        thumbnails=thumbnails_of(stage, rows),
+        thumbnails=thumbnails_of(stage, [(row.image_path, row.image_sha256) for row in rows if row.image_path]),
         changes=changes,
         saving=_saving(stage, compiled, entries),
         plan=compiled.plan,

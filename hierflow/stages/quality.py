@@ -4,82 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from hierflow.images import ImageRow
+from hierflow.images.quality_page import render_quality
+from hierflow.images.quality_words import Offer
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
-from hierflow.scoring.diversity import mean_pairwise_similarity, vendi_score
-from hierflow.scoring.judgement import Judgement, judge, verdict
+from hierflow.scoring.judgement import judge, verdict
 from hierflow.scoring.near_duplicates import near_duplicates
-from hierflow.scoring.pair import SHARED, Pair
-from hierflow.scoring.quality_floor import Verdict
+from hierflow.scoring.pair import SHARED
+from hierflow.scoring.quality import Diversity, Quality, Twins
+from hierflow.stages.arm_images import FOLDER
 from hierflow.stages.arms import STANDARD
-from hierflow.stages.baselines import measure, whole
+from hierflow.stages.baselines import measure, outstanding, whole
 from hierflow.stages.context import Stage
+from hierflow.stages.image_set import GALLERY
 from hierflow.stages.looks import looks_of
+from hierflow.stages.thumbnails import thumbnails_of
 
 QUALITY, QUALITY_PAGE = "quality.json", "quality.html"
-
-
-@dataclass(frozen=True)
-class Diversity:
-    """How different some images are from each other.
-
-    Attributes:
-        images: how many there are.
-        similarity: the mean cosine of all pairs; lower is more diverse.
-        vendi: how many different images there are in effect.
-    """
-
-    images: int
-    similarity: float
-    vendi: float
-
-
-@dataclass(frozen=True)
-class Twins:
-    """Two images of different prompts that look alike, by prompt id and index, and the cosine of their embeddings."""
-
-    one: str
-    other: str
-    cosine: float
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What is known of a set's quality.
-
-    Attributes:
-        judgements: what each metric says of the pairs, the best judge first; none where there are no pairs.
-        pairs: the pairs, of all runs of this policy.
-        verdict: what that means for the document's floor; None if it has none.
-        diversity: of the set's images (`set`), and of the pairs' own and standard ones (`shared`, `standard`); none
-            without a CLIP model.
-        twins: near duplicates, the closest first.
-        blank: the images that show nothing, by prompt id and index.
-        page: the quality page, an absolute path or URL.
-    """
-
-    judgements: tuple[Judgement, ...]
-    pairs: tuple[Pair, ...]
-    verdict: Verdict | None
-    diversity: dict[str, Diversity]
-    twins: tuple[Twins, ...]
-    blank: tuple[str, ...]
-    page: str
-
-    def as_json(self) -> dict[str, Any]:
-        """For the stored file."""
-        plain = asdict(self)
-        del plain["page"]
-        for judged, one in zip(plain["judgements"], self.judgements, strict=True):
-            judged["fault"] = one.arms.fault
-        return {**plain, "pairs": [_plain(pair) for pair in self.pairs]}
+_SAMPLE = 64
+"""A start for `scoring.baseline_sample`, as its description says."""
 
 
 def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow]) -> Quality:
@@ -113,27 +58,38 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
         judgements=judgements,
         pairs=tuple(pairs),
         verdict=None if floor is None else verdict(judgements, floor),
-        diversity={name: _diversity(rows) for name, rows in groups.items() if len(rows) > 1},
+        diversity={name: Diversity.of(embedded) for name, embedded in groups.items() if len(embedded) > 1},
         twins=tuple(Twins(names[one], names[other], cosine) for (one, other), cosine in alike),
         blank=tuple(name for name, blank in zip(names, looks.blank[: len(there)], strict=True) if blank),
         page=files.url(QUALITY_PAGE),
     )
+    files.write(QUALITY_PAGE, _page(stage, compiled, prompts, rows, quality).encode(), durable=True)
     files.write(QUALITY, json.dumps(quality.as_json(), indent=1, ensure_ascii=False).encode(), durable=True)
     return quality
 
 
-def _diversity(embeddings: npt.NDArray[np.float64]) -> Diversity:
-    return Diversity(len(embeddings), mean_pairwise_similarity(embeddings), vendi_score(embeddings))
+def _page(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow], quality: Quality
+) -> str:
+    scoring, sampling = stage.spec.scoring, compiled.document.sampling
+    images = {(row.image_path, row.image_sha256) for row in rows if row.image_path}
+    images |= {(image.path, image.sha256) for pair in quality.pairs for image in pair.images.values()}
+    return render_quality(
+        stage.spec.name,
+        quality,
+        rows,
+        gallery=GALLERY,
+        table=QUALITY,
+        there={*stage.store.files.sizes("images"), *stage.store.files.sizes(FOLDER)},
+        thumbnails=thumbnails_of(stage, images),
+        image_size=(sampling.width, sampling.height),
+        floor=scoring.quality_floor,
+        near_duplicate=scoring.near_duplicate if stage.scorers.embedded_by else None,
+        offer=None if scoring.baseline_sample else _offer(stage, compiled, prompts),
+    )
 
 
-def _plain(pair: Pair) -> dict[str, Any]:
-    """A pair as the file lists it."""
-    scores = {arm: dict(image.scores) for arm, image in pair.images.items()}
-    paths = {arm: image.path for arm, image in pair.images.items()}
-    return {
-        "prompt_id": pair.prompt_id,
-        "prompt": pair.prompt,
-        "group": pair.group,
-        "scores": scores,
-        "images": paths,
-    }
+def _offer(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Offer:
+    """What a sample would take that the document does not ask for."""
+    evaluations = outstanding(stage, compiled, prompts, _SAMPLE)
+    return Offer(min(_SAMPLE, len(prompts.distinct)), evaluations, compiled.document.planned)

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from pathlib import PurePosixPath
 
-from hierflow.images import LIGHT, ImageRow, Thumbnails, decode_png
+from hierflow.images import LIGHT, Thumbnails, decode_png
 from hierflow.stages.context import Stage
 
 
-def thumbnails_of(stage: Stage, rows: Sequence[ImageRow]) -> dict[str, str]:
+def thumbnails_of(stage: Stage, images: Collection[tuple[str, str]]) -> dict[str, str]:
     """The path of every heavy image's thumbnail, by the path of the image.
 
-    Missing thumbnails are made; no other image is read. An image that cannot be decoded has none.
+    Missing thumbnails are made; no other image is read. An image that is gone or cannot be decoded has none.
+
+    Args:
+        stage: the set.
+        images: paths and SHA-256 of the images.
     """
-    files, thumbnails = stage.store.files, Thumbnails(stage.store.files)
-    sizes, whole = files.sizes("images"), thumbnails.whole()
+    thumbnails = Thumbnails(stage.store.files)
+    sizes, whole = dict[str, int](), thumbnails.whole()
+    for folder in {PurePosixPath(path).parts[0] for path, _ in images}:
+        sizes |= stage.store.files.sizes(folder)
     found = {}
-    for row in rows:
-        if sizes.get(row.image_path, 0) <= LIGHT:
+    for path, sha256 in images:
+        if sizes.get(path, 0) <= LIGHT:
             continue
-        thumbnail = whole.get(row.image_sha256[:32]) or _made(stage, thumbnails, row)
+        thumbnail = whole.get(sha256[:32]) or _made(stage, thumbnails, path, sha256)
         if thumbnail:
-            found[row.image_path] = thumbnail
+            found[path] = thumbnail
     return found
 
 
-def _made(stage: Stage, thumbnails: Thumbnails, row: ImageRow) -> str | None:
+def _made(stage: Stage, thumbnails: Thumbnails, path: str, sha256: str) -> str | None:
     try:
-        return thumbnails.keep(row.image_sha256, decode_png(stage.store.files.read(row.image_path)))
+        return thumbnails.keep(sha256, decode_png(stage.store.files.read(path)))
     except (FileNotFoundError, ValueError) as error:
-        stage.say(f"{row.image_path} has no thumbnail: {error}")
+        stage.say(f"{path} has no thumbnail: {error}")
         return None

@@ -60,7 +60,7 @@ def test_the_whole_chain_runs_and_a_killed_one_goes_on(tmp_path: Path) -> None:
     for name in ("classifier", "yes_no_eye", "yes_no", "movq", "clip", "prior", "unet"):
         assert read_curve(tmp_path / "curves" / f"{name}.csv"), name
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert len(figures["tables"]) == 3
+    assert len(figures["tables"]) == 4
     assert (tmp_path / "model" / "decoder" / "model_index.json").exists()
 
 

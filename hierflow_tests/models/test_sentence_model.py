@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import BertModel, BertTokenizer
 
 from hierflow.errors import InputError
-from hierflow.models.runtime import resolve_runtime
+from hierflow.models.runtime import FIXED_BATCH, resolve_runtime
 from hierflow.models.sentence_encoder import SentenceEncoder
 from hierflow.models.sentence_model import SentenceModel, locate_sentence_model
 from hierflow.spec import DiffusionSpec, EmbeddingSpec
@@ -31,8 +32,6 @@ def encoder(folder: Path) -> SentenceEncoder:
 
 def by_hand(folder: Path, text: str) -> np.ndarray:
     """(L, D) hidden states of one text alone."""
-    from transformers import BertModel, BertTokenizer
-
     tokens = BertTokenizer.from_pretrained(folder)(text, truncation=True, max_length=LONGEST, return_tensors="pt")
     with torch.no_grad():
         return BertModel.from_pretrained(folder)(**tokens).last_hidden_state[0].numpy()
@@ -57,6 +56,21 @@ def test_a_text_has_the_same_bits_whoever_stands_beside_it(plain: Path) -> None:
     assert np.array_equal(encoder(plain).vectors(TEXTS[::-1])[::-1], whole)
     for text, vector in zip(TEXTS, whole, strict=True):
         assert np.array_equal(encoder(plain).vectors([text])[0], vector)
+
+
+def test_the_network_sees_batches_of_one_size_without_padding_in_a_text(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, bool]] = []
+    real = BertModel.forward
+
+    def forward(self: BertModel, input_ids: torch.Tensor, attention_mask: torch.Tensor, **more: Any) -> Any:
+        seen.append((len(input_ids), bool(attention_mask.all())))
+        return real(self, input_ids=input_ids, attention_mask=attention_mask, **more)
+
+    monkeypatch.setattr(BertModel, "forward", forward)
+    encoder(plain).vectors([*TEXTS, *(f"a red {letter}at" for letter in "bcfhmprsv")])
+    assert set(seen) == {(FIXED_BATCH, True)}
 
 
 @pytest.mark.parametrize(

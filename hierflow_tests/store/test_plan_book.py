@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.store.plans import PlanBook
 from hierflow.store.storage import DamagedFileError, Storage
+from hierflow.tree.planted import Clustering
 from hierflow_tests.store.damage import flip
 from hierflow_tests.store.examples import compiled
 
@@ -21,13 +24,16 @@ def adopted(storage: Storage, plan: CompiledPlan) -> PlanBook:
 
 @pytest.mark.parametrize("prompts", [1, 2, 9])
 def test_a_plan_comes_back_with_its_tree(storage: Storage, prompts: int) -> None:
-    plan = compiled(prompts)
+    made = compiled(prompts)
+    plan = CompiledPlan(made.document, replace(made.planted, clustering=Clustering("a model", "its fingerprint")))
+    plan = CompiledPlan(replace(plan.document, tree=plan.planted.id), plan.planted)
     loaded = adopted(storage, plan).current()
     assert loaded is not None
     assert loaded.document == plan.document
     assert loaded.document.id == plan.document.id
     assert loaded.planted.id == plan.planted.id
     assert loaded.planted.texts == plan.planted.texts
+    assert loaded.planted.clustering == plan.planted.clustering == Clustering("a model", "its fingerprint")
     np.testing.assert_array_equal(loaded.planted.tree.merges, plan.planted.tree.merges)
     np.testing.assert_array_equal(loaded.planted.tree.heights, plan.planted.tree.heights)
     assert [loaded.lanes[1].ids.final(leaf) for leaf in range(prompts)] == [

@@ -12,7 +12,7 @@ from hierflow.plan.grafting import never_shared
 from hierflow.plan.schedule import phi
 from hierflow.plan.segments import compile_plan
 from hierflow.tree import EmbeddingTree
-from hierflow.tree.planted import Graft, PlantedTree
+from hierflow.tree.planted import Clustering, Graft, PlantedTree
 from hierflow_tests.plan.trees import grown as random_tree
 from hierflow_tests.store import examples
 from hierflow_tests.tree.growths import Story, grown, names_of, own_paths, stories
@@ -222,16 +222,18 @@ def test_of_a_prompt_that_was_grafted_anew_the_latest_leaf_stands() -> None:
     assert story.planted.founders(story.planted.tree.root) == ["p0", "p1"]
 
 
-def test_a_trees_id_names_its_encoder_its_texts_and_its_shape() -> None:
+def test_a_trees_id_names_its_encoder_its_clustering_its_texts_and_its_shape() -> None:
     tree = examples.planted()
     others = [
         PlantedTree(tree.tree, tree.texts, "other"),
+        PlantedTree(tree.tree, tree.texts, "enc", clustering=Clustering("a model", "its fingerprint")),
         PlantedTree(tree.tree, (*tree.texts[:-1], "f" * 64), "enc"),
         PlantedTree(EmbeddingTree(tree.tree.merges, tree.tree.heights, "average"), tree.texts, "enc"),
         PlantedTree(EmbeddingTree(tree.tree.merges[:, ::-1], tree.tree.heights, "ward"), tree.texts, "enc"),
         PlantedTree(EmbeddingTree(tree.tree.merges, 2 * tree.tree.heights, "ward"), tree.texts, "enc"),
     ]
     assert examples.planted().id == tree.id
+    assert PlantedTree(tree.tree, tree.texts, "enc", clustering=Clustering("another name", "")).id == tree.id
     assert len({tree.id, *(other.id for other in others)}) == 1 + len(others)
 
 
@@ -240,3 +242,9 @@ def test_a_nodes_founders_are_the_texts_of_its_members() -> None:
     for node in (0, 12, tree.tree.root):
         assert tree.founders(node) == sorted(tree.texts[leaf] for leaf in tree.tree.members(node))
     assert [tree.leaf_of[text] for text in tree.texts] == list(range(9))
+
+
+def test_a_grown_tree_is_clustered_by_what_it_was() -> None:
+    tree, by = examples.planted(), Clustering("a model", "its fingerprint")
+    planted = PlantedTree(tree.tree, tree.texts, "enc", clustering=by)
+    assert planted.grafted([Graft(-1, 2.0, ALONE, ("z" * 64,))]).planted.clustering == by

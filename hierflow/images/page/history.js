@@ -1,4 +1,3 @@
-"use strict";
 // What is shown: all changes, or those that match. Runs open while they have a match, and close again afterwards.
 const find = (selector) => document.querySelector(selector);
 const text = find("#text"), kind = find("#kind");
@@ -40,25 +39,6 @@ function update() {
   kind.classList.toggle("set", kind.value !== "");
 }
 
-/** A file may have been pruned since the page was written. */
-function tellGone(image) {
-  const tile = image.closest(".tile"), said = document.createElement("p");
-  said.className = "error";
-  said.textContent = "Its file is gone.";
-  tile.removeAttribute("href");
-  tile.replaceChildren(said);
-}
-
-function pixelate(image) {
-  image.classList.toggle("pixelated", Math.max(image.naturalWidth, image.naturalHeight) <= 128);
-}
-
-document.addEventListener("error", (event) => event.target.matches("img") && tellGone(event.target), true);
-document.addEventListener("load", (event) => event.target.matches("img") && pixelate(event.target), true);
-for (const image of document.images) {
-  if (image.complete && image.naturalWidth) pixelate(image);
-  else if (image.complete && image.currentSrc) tellGone(image);
-}
 text.addEventListener("input", update);
 kind.addEventListener("change", update);
 find("#clear").addEventListener("click", () => {

@@ -19,8 +19,9 @@ from hierflow.mini.evaluation.judges import Judges, Shares, as_markdown
 from hierflow.mini.evaluation.picture import COLUMNS, beside_renders
 from hierflow.mini.evaluation.questioning import calibration, damaged, one_attribute_changed
 from hierflow.mini.evaluation.sampling import GUIDANCE, MiniModel
-from hierflow.mini.evaluation.table import HELD_OUT_COUNT, RENDER_COUNT, drawn_rows, generated_rows
+from hierflow.mini.evaluation.table import HELD_OUT_COUNT, RENDER_COUNT, draw_rows, drawn_rows, generated_rows
 
+DIFFER: Final = "share of such pairs that differ in an attribute left open"
 SHOWN: Final = 3 * COLUMNS
 DRAWN_EACH: Final = 6
 COMBINATIONS: Final = 20
@@ -64,12 +65,15 @@ def measure(
 
     rows = drawn_rows(model, judges, renders)
     rows |= generated_rows(model, judges, seed=seed, held_out=held_out, most=most, keep=keep)
+    draws, differ = draw_rows(model, judges, prompts.colored_products()[:: 2 if most is None else 30], seed)
     tables = {
         "By the classifier; `yes` and `judges agree`: by the yes/no judge": rows,
         "The yes/no judge: share of right answers": one_attribute_changed(judges, renders),
         "The yes/no judge on true prompts": damaged(judges, renders),
+        'Two draws of the prior for "a red mug" and the like, with the same noise for the decoder': draws,
     }
-    return Figures(tables, {**draw_figures(model), "calibration error of p(yes)": calibration(judges, renders)})
+    single = {**draw_figures(model), "calibration error of p(yes)": calibration(judges, renders)}
+    return Figures(tables, {**single, DIFFER: differ})
 
 
 def draw_figures(model: MiniModel) -> dict[str, float]:

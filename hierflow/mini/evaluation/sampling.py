@@ -38,19 +38,27 @@ def load_model(folder: Path) -> MiniModel:
     return MiniModel(prior, decoder)
 
 
-def generate(model: MiniModel, prompts: Sequence[str], seed: int = 0) -> NDArray[np.uint8]:
-    """Draw one picture a prompt, (N, 64, 64, 3); the seed fixes them all."""
-    return np.concatenate(list(_generate_batches(model, prompts, seed)))
+def generate(
+    model: MiniModel, prompts: Sequence[str], seed: int = 0, prior_seed: int | None = None
+) -> NDArray[np.uint8]:
+    """Draw one picture a prompt, (N, 64, 64, 3); the seed fixes them all.
+
+    With a `prior_seed` the prior has noise of its own, and `seed` is the decoder's alone.
+    """
+    return np.concatenate(list(_generate_batches(model, prompts, seed, prior_seed)))
 
 
-def _generate_batches(model: MiniModel, prompts: Sequence[str], seed: int) -> Iterator[NDArray[np.uint8]]:
+def _generate_batches(
+    model: MiniModel, prompts: Sequence[str], seed: int, prior_seed: int | None
+) -> Iterator[NDArray[np.uint8]]:
     generator = torch.Generator().manual_seed(seed)
+    prior_generator = generator if prior_seed is None else torch.Generator().manual_seed(prior_seed)
     for start in range(0, len(prompts), BATCH_SIZE):
         embeddings = model.prior(
             list(prompts[start : start + BATCH_SIZE]),
             num_inference_steps=PRIOR_STEPS,
             guidance_scale=GUIDANCE,
-            generator=generator,
+            generator=prior_generator,
         )
         pictures = model.decoder(
             image_embeds=embeddings.image_embeds,

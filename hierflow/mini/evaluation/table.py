@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hierflow.mini.catalogue.grammar import Attributes, ParsedPrompt, prompt_for, random_attributes
+from hierflow.mini.catalogue.grammar import Attributes, ParsedPrompt, parse_prompt, prompt_for, random_attributes
 from hierflow.mini.catalogue.render import render
 from hierflow.mini.evaluation import prompts
 from hierflow.mini.evaluation.judges import Judges, Shares
 from hierflow.mini.evaluation.sampling import MiniModel, generate, reconstruct
+from hierflow.mini.judges.classifier import classify
 
 RENDER_SEED: Final = 124
 RENDER_COUNT: Final = 400
@@ -76,3 +77,20 @@ def generated_rows(
         if keep is not None:
             keep(name, texts, pictures)
     return rows
+
+
+def draw_rows(
+    model: MiniModel, judges: Judges, texts: Sequence[str], seed: int = 0
+) -> tuple[dict[str, Shares], float]:
+    """Return a row for each of two draws of the prior, the decoder's noise being the same, and how they differ.
+
+    The figure beside the rows is the share of prompts whose pictures differ in an attribute that they leave open.
+    """
+    rows: dict[str, Shares] = {}
+    read = []
+    for draw in range(2):
+        pictures = generate(model, texts, seed, prior_seed=seed + 1 + draw)
+        rows[f"draw {draw + 1} of the prior, {len(texts)} prompts"] = judges.row(pictures, texts)
+        read.append(classify(pictures, judges.classifier))
+    left_open = np.array([[value is None for value in parse_prompt(text)] for text in texts])
+    return rows, float(((read[0] != read[1]) & left_open).any(axis=1).mean())

@@ -17,8 +17,8 @@ from hierflow.mini.catalogue.grammar import (
 
 OTHER_PROMPT_CHANCE: Final = 0.15
 MENTION_CHANCES: Final = (0.25, 0.6, 1.0)
-# Colors are the slowest to learn, backgrounds the quickest.
-CHANGE_WEIGHTS: Final = (1.5, 3.0, 1.5, 0.7, 1.3)
+# Colors and products are the slowest to learn, backgrounds the quickest.
+CHANGE_WEIGHTS: Final = (2.2, 2.2, 1.4, 0.8, 1.8)
 
 
 class Claim(NamedTuple):
@@ -38,7 +38,7 @@ def random_claim(truth: Attributes, rng: np.random.Generator, *, true: bool) -> 
         mentions = Mentions(True, *(bool(rng.random() < chance) for _ in range(4)))
         claim = truth if true else _falsified(truth, mentions, rng)
         words = {place: truth[column] == claim[column] for column, place in last_words(claim, mentions).items()}
-        if all(words.values()) == (not true) and not (all(mentions) and is_held_out(claim)):
+        if all(words.values()) == true and not (all(mentions) and is_held_out(claim)):
             return Claim(prompt_for(claim, mentions), words)
 
 

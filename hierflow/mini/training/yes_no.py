@@ -30,7 +30,7 @@ from hierflow.mini.training.work import Run
 EYE_STEPS: Final = 2400
 EYE_BATCH: Final = 64
 EYE_RATE: Final = 2e-3
-STEPS: Final = 4500
+STEPS: Final = 4200
 BATCH: Final = 16
 RATE: Final = 1e-3
 QUESTIONS: Final = 8

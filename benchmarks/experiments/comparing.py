@@ -1,0 +1,202 @@
+"""Runs held against each other: over all seeds, in pairs, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.experiments.bench import Bench
+from benchmarks.experiments.keeping import Kept
+from benchmarks.experiments.kernel_distance import kernel_distance
+from benchmarks.experiments.lists import again
+from benchmarks.experiments.measuring import RENDERS_EACH
+from benchmarks.experiments.runs import Run, standard
+from hierflow.scoring.cluster_bootstrap import ClusterBootstrap, Interval
+from hierflow.scoring.comparison import Comparison, compare
+from hierflow.scoring.diversity import mean_pairwise_similarity, vendi_score
+from hierflow.scoring.paired_scores import PairedScores, tie_band
+
+BLOCK: Final = 50
+"""Images of a block of the kernel distance."""
+LARGEST_INDEX: Final = 1000
+"""Draws of noise are numbered: seed x this + image index."""
+
+
+class Score(NamedTuple):
+    """A number an image.
+
+    Attributes:
+        title: in tables.
+        measure, column: where it lies.
+    """
+
+    title: str
+    measure: str
+    column: str
+
+
+SCORES: Final = (
+    Score("VQA log-odds", "vqa", "vqa"),
+    Score("CLIP similarity", "clip", "clip"),
+    Score("attributes right", "classifier", "attributes"),
+    Score("all right", "classifier", "all"),
+)
+KID: Final = "KID"
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How different the images of a run are.
+
+    Attributes:
+        similarity, vendi: a value a seed.
+    """
+
+    similarity: list[float]
+    vendi: list[float]
+
+
+class Comparing:
+    """Comparisons of a folder's runs; a run stands for itself with each of the seeds.
+
+    Args:
+        bench: the folder.
+        seeds: all of them must be there, or there is no comparison.
+
+    Attributes:
+        facts: what has been compared, a row each.
+    """
+
+    def __init__(self, bench: Bench, seeds: Sequence[int]) -> None:
+        self.bench, self.seeds = bench, list(seeds)
+        self.facts: list[dict[str, Any]] = []
+
+    @cached_property
+    def scores(self) -> list[Score]:
+        """Those whose judges are there."""
+        return [score for score in SCORES if score.measure in self.bench.judges.names]
+
+    @property
+    def judged(self) -> list[Score]:
+        """Those that say of each image how sure a judge is, so that win rates have a meaning."""
+        return [score for score in self.scores if score.measure != "classifier"]
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the scores, and KID."""
+        return [*(score.title for score in self.scores), KID]
+
+    def kept(self, run: Run) -> list[Kept] | None:
+        """The run with every seed; None unless all are there, and measured."""
+        found = [self.bench.kept(run.of_seed(seed)) for seed in self.seeds]
+        files = self.bench.judges.names.values()
+        whole = [kept for kept in found if kept and all(kept.has(file) for file in files)]
+        return whole if len(whole) == len(self.seeds) else None
+
+    def saved(self, run: Run) -> float:
+        """The share of the evaluations of the standard way that the run does without, by the hook's count."""
+        return 1 - self.per_image(run) / self.per_image(standard(run.set, 0))
+
+    def per_image(self, run: Run) -> float:
+        """Evaluations an image, by the hook's count."""
+        kept = self.kept(run)
+        assert kept, f"{run.name} is not there"
+        return float(np.mean([one.about["evaluations"] / len(one.rows["prompt"]) for one in kept]))
+
+    def difference(self, tried: Run, against: Run, title: str) -> Interval | None:
+        """Of the means, tried less against, by a score or by KID (where less is better); None if a run is missing."""
+        if title == KID:
+            return self._kernel_difference(tried, against)
+        compared = self.compared(tried, against, title)
+        return compared.difference if compared else None
+
+    def compared(self, tried: Run, against: Run, title: str) -> Comparison | None:
+        """Both in pairs by a score; None if a run is missing."""
+        score = next(score for score in self.scores if score.title == title)
+        pairs, band = self._pairs(tried, against, score), self._band(tried.set, score)
+        if pairs is None or band is None:
+            return None
+        found = compare(pairs, band)
+        self._note(tried, against, title, found.difference, win_rate=asdict(found.win_rate), pairs=found.pairs)
+        return found
+
+    def again(self, set_name: str, title: str) -> Comparison | None:
+        """The standard way under another seed beside itself."""
+        score = next(score for score in self.scores if score.title == title)
+        pairs = self._again(set_name, score)
+        return compare(pairs, tie_band(pairs)) if pairs else None
+
+    def kernel(self, run: Run) -> npt.NDArray[np.float64] | None:
+        """(seeds, blocks) KID of each block of images against renders of the same attributes.
+
+        Features are in units of the renders' root mean square, in which the kernel's 1 means something.
+        """
+        kept = self.kept(run)
+        if not kept:
+            return None
+        prompts = self.bench.set_of(run)
+        renders = self.bench.judges.renders(prompts, self.bench.work / "renders")
+        unit = np.sqrt((renders**2).mean())
+        renders = renders.reshape(prompts.images, RENDERS_EACH, -1)
+        order = np.random.default_rng(5).permutation(prompts.images)
+        blocks = np.array_split(order, max(1, prompts.images // BLOCK))
+        found = []
+        for one in kept:
+            features = one.vectors(self.bench.judges.names["classifier"])
+            found.append(
+                [kernel_distance(features[rows] / unit, np.concatenate(renders[rows]) / unit) for rows in blocks]
+            )
+        return np.array(found)
+
+    def diversity(self, run: Run) -> Diversity | None:
+        """How different the images are, by CLIP's embeddings."""
+        kept = self.kept(run)
+        if not kept:
+            return None
+        embedded = [one.vectors(self.bench.judges.names["clip"]) for one in kept]
+        return Diversity([mean_pairwise_similarity(e) for e in embedded], [vendi_score(e) for e in embedded])
+
+    def _kernel_difference(self, tried: Run, against: Run) -> Interval | None:
+        first, second = self.kernel(tried), self.kernel(against)
+        if first is None or second is None:
+            return None
+        seeds, blocks = np.indices(first.shape)
+        bootstrap = ClusterBootstrap(blocks.ravel().astype(str), seeds.ravel())
+        interval = bootstrap.interval((first - second).ravel())
+        self._note(tried, against, KID, interval)
+        return interval
+
+    def _pairs(self, tried: Run, against: Run, score: Score) -> PairedScores | None:
+        first, second = self.kept(tried), self.kept(against)
+        return self._paired(first, second, score) if first and second else None
+
+    def _again(self, set_name: str, score: Score) -> PairedScores | None:
+        others = [self.bench.kept(standard(set_name, again(seed, self.seeds))) for seed in self.seeds]
+        own, file = self.kept(standard(set_name, 0)), self.bench.judges.names[score.measure]
+        whole = [kept for kept in others if kept and kept.has(file)]
+        return self._paired(whole, own, score) if own and len(whole) == len(own) else None
+
+    def _band(self, set_name: str, score: Score) -> float | None:
+        pairs = self._again(set_name, score)
+        return tie_band(pairs) if pairs else None
+
+    def _paired(self, first: Sequence[Kept], second: Sequence[Kept], score: Score) -> PairedScores:
+        file = self.bench.judges.names[score.measure]
+        for one, other in zip(first, second, strict=True):
+            assert one.rows["prompt"] == other.rows["prompt"], "pairs are of one prompt"
+        indices = [np.array(one.rows["image_index"]) for one in first]
+        return PairedScores(
+            np.concatenate([one.scores(file)[score.column] for one in first]),
+            np.concatenate([one.scores(file)[score.column] for one in second]),
+            np.concatenate([np.array(one.rows["group"]).astype(str) for one in first]),
+            np.concatenate([seed * LARGEST_INDEX + own for seed, own in zip(self.seeds, indices, strict=True)]),
+        )
+
+    def _note(self, tried: Run, against: Run, title: str, difference: Interval, **further: Any) -> None:
+        runs = {"set": tried.set, "tried": tried.way, "against": against.way, "seeds": len(self.seeds)}
+        self.facts.append({**runs, "score": title, **asdict(difference), **further})
