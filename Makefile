@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test browser lint docs bench bench-long train-mini gpu dev clean
+.PHONY: setup demo test browser lint docs bench bench-long experiments train-mini gpu dev clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,12 @@ bench-long: setup
 	$(BIN)/python -m benchmarks.quality --seeds 0 1
 	$(BIN)/python -m benchmarks.kill_loop --work $$(mktemp -d)
 	$(BIN)/python -m benchmarks.grafting_quality --work benchmarks/out/grafting
+
+# The paper's experiments on the mini model, and their page; about two hours of one idle core. A second call goes on
+# where the first was stopped.
+experiments: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments --work benchmarks/out/experiments
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments --work benchmarks/out/experiments --report
 
 # The mini model and its judges, from nothing; hours on two cores. A second call goes on where the first was stopped.
 WORK ?= benchmarks/out/mini

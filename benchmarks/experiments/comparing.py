@@ -67,14 +67,16 @@ class Comparing:
     Args:
         bench: the folder.
         seeds: all of them must be there, or there is no comparison.
-
-    Attributes:
-        facts: what has been compared, a row each.
     """
 
     def __init__(self, bench: Bench, seeds: Sequence[int]) -> None:
         self.bench, self.seeds = bench, list(seeds)
-        self.facts: list[dict[str, Any]] = []
+        self._facts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """What has been compared so far, a row each."""
+        return list(self._facts.values())
 
     @cached_property
     def scores(self) -> list[Score]:
@@ -112,23 +114,26 @@ class Comparing:
         """Of the means, tried less against, by a score or by KID (where less is better); None if a run is missing."""
         if title == KID:
             return self._kernel_difference(tried, against)
-        compared = self.compared(tried, against, title)
-        return compared.difference if compared else None
+        pairs = self._pairs(tried, against, self._score(title))
+        if pairs is None:
+            return None
+        interval = ClusterBootstrap(pairs.groups, pairs.seeds).interval(pairs.differences)
+        self._note(tried, against, title, interval, pairs=len(pairs))
+        return interval
 
     def compared(self, tried: Run, against: Run, title: str) -> Comparison | None:
-        """Both in pairs by a score; None if a run is missing."""
-        score = next(score for score in self.scores if score.title == title)
-        pairs, band = self._pairs(tried, against, score), self._band(tried.set, score)
-        if pairs is None or band is None:
+        """Both in pairs by a score, with the tie band of the standard way; None if a run is missing."""
+        score = self._score(title)
+        pairs, again = self._pairs(tried, against, score), self._again(tried.set, score)
+        if pairs is None or again is None:
             return None
-        found = compare(pairs, band)
-        self._note(tried, against, title, found.difference, win_rate=asdict(found.win_rate), pairs=found.pairs)
+        found = compare(pairs, tie_band(again))
+        self._note(tried, against, f"win rate, {title}", found.win_rate, pairs=found.pairs)
         return found
 
     def again(self, set_name: str, title: str) -> Comparison | None:
         """The standard way under another seed beside itself."""
-        score = next(score for score in self.scores if score.title == title)
-        pairs = self._again(set_name, score)
+        pairs = self._again(set_name, self._score(title))
         return compare(pairs, tie_band(pairs)) if pairs else None
 
     def kernel(self, run: Run) -> npt.NDArray[np.float64] | None:
@@ -181,9 +186,8 @@ class Comparing:
         whole = [kept for kept in others if kept and kept.has(file)]
         return self._paired(whole, own, score) if own and len(whole) == len(own) else None
 
-    def _band(self, set_name: str, score: Score) -> float | None:
-        pairs = self._again(set_name, score)
-        return tie_band(pairs) if pairs else None
+    def _score(self, title: str) -> Score:
+        return next(score for score in self.scores if score.title == title)
 
     def _paired(self, first: Sequence[Kept], second: Sequence[Kept], score: Score) -> PairedScores:
         file = self.bench.judges.names[score.measure]
@@ -197,6 +201,7 @@ class Comparing:
             np.concatenate([seed * LARGEST_INDEX + own for seed, own in zip(self.seeds, indices, strict=True)]),
         )
 
-    def _note(self, tried: Run, against: Run, title: str, difference: Interval, **further: Any) -> None:
-        runs = {"set": tried.set, "tried": tried.way, "against": against.way, "seeds": len(self.seeds)}
-        self.facts.append({**runs, "score": title, **asdict(difference), **further})
+    def _note(self, tried: Run, against: Run, title: str, interval: Interval, **further: Any) -> None:
+        key = tried.set, tried.way, against.way, title
+        named = dict(zip(("set", "tried", "against", "score"), key, strict=True))
+        self._facts[key] = {**named, "seeds": len(self.seeds), **asdict(interval), **further}

@@ -48,7 +48,7 @@ def again(seed: int, seeds: Sequence[int]) -> int:
 
 def _measures(seed: int, other: int, steps_like: StepsLike) -> list[Run]:
     runs = [standard(MAIN, seed), shared(MAIN, seed), dealt_out(MAIN, seed)]
-    return [*runs, *(fewer(MAIN, seed, steps) for steps in LADDER[::-1]), standard(MAIN, other)]
+    return [*runs, *(fewer(MAIN, seed, steps) for steps in LADDER[::-1])]
 
 
 def _savings(seed: int, other: int, steps_like: StepsLike) -> list[Run]:

@@ -63,8 +63,8 @@ def _page(
         "Evaluations are counted by a hook on the network."
     )
     yield (
-        "Intervals (in brackets) are of 95 %, by a bootstrap over first-level subtrees and seeds (KID: over blocks and "
-        "seeds). Of mean differences they are a guide: they cover 84 to 99 times in 100. Many differences are "
+        "Intervals (in brackets) are of 95 %, by a bootstrap over first-level subtrees and seeds (KID: over blocks "
+        "and seeds). Of mean differences they are a guide: they cover 84 to 99 times in 100. Many differences are "
         "looked at, and one in twenty would exclude 0 by chance. With one seed they speak of that seed alone."
     )
     yield "\n".join(_measures(bench))

@@ -21,12 +21,31 @@ def every(comparing: Comparing) -> Iterator[Table]:
     """All tables, in the order of the page."""
     table, sight = measures(comparing)
     yield table
+    yield against_itself(comparing)
     yield savings(comparing, sight)
     yield randomised(comparing)
     yield budgets(comparing, sight)
     yield from samplers(comparing, sight)
     yield linkages(comparing, sight)
     yield noise(comparing)
+
+
+def against_itself(comparing: Comparing) -> Table:
+    """The A/A arm: the standard way under another seed beside itself."""
+    table = Table(
+        "Standard against standard",
+        ["set", "measure", "tie band", "ties", "win rate"],
+        "The standard way under another seed, beside itself: a win rate of 0.5 is expected. The tie band is the "
+        "median distance of the two.",
+    )
+    for name in SETS:
+        for score in comparing.judged:
+            found = comparing.again(name, score.title)
+            cells = [f"{found.band:.3g}", f"{found.ties:.0%}", rate(found)] if found else [None]
+            table.add([name, score.title], cells)
+            if found and found.win_rate.excludes(0.5):
+                table.findings.append(f"{score.title} is broken on the {name} set: the interval does not hold 0.5.")
+    return table
 
 
 def savings(comparing: Comparing, sight: Sight) -> Table:

@@ -20,4 +20,4 @@ class EmbeddingSpec(Section):
         "prompt, for models whose prior makes an image embedding of it), or a sentence-transformers model: a Hugging "
         "Face hub id or a local folder.",
     )
-    revision: str | None = Field(None, description="Branch, tag or commit of a hub model.")
+    revision: str | None = Field(None, description="Branch, tag or commit of a hub model that embeds sentences.")
