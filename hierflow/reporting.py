@@ -27,7 +27,7 @@ def describe_plan(outlook: Outlook) -> str:
     plan, sizes = outlook.plan, sorted(outlook.sizes.values())
     rows = [
         ("prompts", _prompts(outlook)),
-        ("clustered by", _printable(outlook.clustered_by)),
+        ("embedding", _printable(outlook.clustered_by)),
         ("standard", f"{plan.standard:,} evaluations, a step of every prompt by itself"),
         ("planned", f"{plan.planned:,} evaluations with shared steps"),
         ("saved", f"{plan.saved:.1%}"),
@@ -101,7 +101,7 @@ def describe_status(found: dict[str, Any]) -> str:
         ("partitions", conditions),
         ("to run", f"{len(left)} of {found['partitions']['total']} partitions" + _listed(left)),
         ("saved", f"{found['saved']:.1%}"),
-        ("clustered by", _printable(found["clustered_by"])),
+        ("embedding", _printable(found["clustered_by"])),
         *_quality(found["quality"]),
         ("space", f"{_space(found['bytes'])}; {volume(found['bytes_a_prompt']['all'])} a prompt"),
         ("gallery", str(found["gallery"])),
@@ -173,7 +173,7 @@ def describe_audit(report: AuditReport) -> str:
         ("executed", f"{books.executed:>10,}  counted on the network"),
         ("unaccounted", f"{books.unaccounted:>10,}  at most, by killed runs"),
         ("saved", f"{books.saved:>10.1%}  of the denoiser's work"),
-        ("clustered by", _printable(report.clustered_by)),
+        ("embedding", _printable(report.clustered_by)),
         ("prior", f"{account.prior_evaluations:>10,}  sampler steps of the prior"),
         ("padding", f"{account.padding_share:>10.1%}  of the network's rows"),
         ("time", f"{duration(sum(spent.values())):>10}  {_spent(spent)}"),

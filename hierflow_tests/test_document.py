@@ -79,7 +79,8 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         ("sharng: {tau: 1}", "sharng: is not a field; did you mean sharing."),
         (
             "zzz: 1",
-            "zzz: is not a field; the fields here are name, prompts, diffusion, sharing, partitions, storage, cost, "
+            "zzz: is not a field; the fields here are name, prompts, diffusion, embedding, sharing, scoring, "
+            "partitions, storage, cost, "
             "schedule, runs, assets.",
         ),
     ],

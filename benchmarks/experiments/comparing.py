@@ -14,7 +14,6 @@ from benchmarks.experiments.bench import Bench
 from benchmarks.experiments.keeping import Kept
 from benchmarks.experiments.kernel_distance import kernel_distance
 from benchmarks.experiments.lists import again
-from benchmarks.experiments.measuring import RENDERS_EACH
 from benchmarks.experiments.runs import Run, standard
 from hierflow.scoring.cluster_bootstrap import ClusterBootstrap, Interval
 from hierflow.scoring.comparison import Comparison, compare
@@ -71,6 +70,7 @@ class Comparing:
 
     def __init__(self, bench: Bench, seeds: Sequence[int]) -> None:
         self.bench, self.seeds = bench, list(seeds)
+        self._kernels: dict[Run, npt.NDArray[np.float64]] = {}
         self._facts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
 
     @property
@@ -137,26 +137,24 @@ class Comparing:
         return compare(pairs, tie_band(pairs)) if pairs else None
 
     def kernel(self, run: Run) -> npt.NDArray[np.float64] | None:
-        """(seeds, blocks) KID of each block of images against renders of the same attributes.
+        """(seeds, blocks) KID of each block of images, against renders of the attributes of all other blocks.
 
-        Features are in units of the renders' root mean square, in which the kernel's 1 means something.
+        Were they renders of the same attributes, images and renders would not be two draws: each image would have
+        its like on the other side, and none on its own. Features are in units of the renders' root mean square, in
+        which the kernel's 1 means something.
         """
-        kept = self.kept(run)
-        if not kept:
-            return None
-        prompts = self.bench.set_of(run)
-        renders = self.bench.judges.renders(prompts, self.bench.work / "renders")
-        unit = np.sqrt((renders**2).mean())
-        renders = renders.reshape(prompts.images, RENDERS_EACH, -1)
-        order = np.random.default_rng(5).permutation(prompts.images)
-        blocks = np.array_split(order, max(1, prompts.images // BLOCK))
-        found = []
-        for one in kept:
-            features = one.vectors(self.bench.judges.names["classifier"])
-            found.append(
-                [kernel_distance(features[rows] / unit, np.concatenate(renders[rows]) / unit) for rows in blocks]
+        if run not in self._kernels and (kept := self.kept(run)):
+            prompts = self.bench.set_of(run)
+            renders = self.bench.judges.renders(prompts, self.bench.work / "renders")
+            unit = np.sqrt((renders**2).mean())
+            order = np.random.default_rng(5).permutation(prompts.images)
+            blocks = np.array_split(order, max(2, prompts.images // BLOCK))
+            seen = [one.vectors(self.bench.judges.names["classifier"]) / unit for one in kept]
+            others = [np.delete(renders, rows, axis=0) / unit for rows in blocks]
+            self._kernels[run] = np.array(
+                [[kernel_distance(own[rows], far) for rows, far in zip(blocks, others, strict=True)] for own in seen]
             )
-        return np.array(found)
+        return self._kernels.get(run)
 
     def diversity(self, run: Run) -> Diversity | None:
         """How different the images are, by CLIP's embeddings."""

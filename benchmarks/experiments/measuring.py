@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,6 @@ from hierflow.spec import DiffusionSpec
 Images = npt.NDArray[np.uint8]
 Said = tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.float64] | None]
 """Scores by column, and vectors where a measure has them."""
-
-RENDERS_EACH: Final = 2
-"""Renders of each image's attributes that a kernel distance is taken to."""
 
 
 class Judges:
@@ -60,17 +57,17 @@ class Judges:
             kept.keep(self.names[name], *measures[name](np.stack(images), kept.rows["prompt"]))
 
     def renders(self, prompts: MiniSet, folder: Path) -> npt.NDArray[np.float64]:
-        """(images x RENDERS_EACH, D) the classifier's features of drawn pictures, in the order of a run's images.
+        """(N, D) the classifier's features of drawn pictures of the same attributes, in the order of a run's images.
 
         What a prompt leaves open is drawn at random, so for short prompts the renders are more varied than any
         picture of one prompt can be.
         """
-        about = digest("renders", self.names["classifier"], prompts.texts, prompts.images_per_prompt, RENDERS_EACH)
+        about = digest("renders", self.names["classifier"], prompts.texts, prompts.images_per_prompt)
         path = folder / f"{about[:16]}.npy"
         if not path.exists():
             rng = np.random.default_rng(4)
             wanted = [parse_prompt(text) for text in prompts.texts] * prompts.images_per_prompt
-            drawn = [render(_filled(one, rng), rng) for one in wanted for _ in range(RENDERS_EACH)]
+            drawn = [render(_filled(one, rng), rng) for one in wanted]
             folder.mkdir(parents=True, exist_ok=True)
             np.save(path, self._features(np.stack(drawn))[0])
         return np.asarray(np.load(path), np.float64)

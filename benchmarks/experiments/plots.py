@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks.experiments.comparing import KID, Comparing
 from benchmarks.experiments.lists import LADDER, MAIN, PAPERS_TAU, SAMPLER_STEPS, SAMPLERS, TAUS, fewer, shared
 from benchmarks.experiments.runs import Run, standard
+from hierflow.scoring.cluster_bootstrap import Interval
 
 
 class Line(NamedTuple):
@@ -42,11 +43,7 @@ def draw_budgets(comparing: Comparing, path: Path) -> bool:
             found = {comparing.per_image(run): comparing.difference(run, full, title) for run in line.runs}
             points = sorted((each, interval) for each, interval in found.items() if interval)
             middle = [interval.estimate for _, interval in points]
-            around = [
-                [abs(interval.estimate - (interval.estimate if end is None else end)) for _, interval in points
-                 for end in [(interval.lower, interval.upper)[side]]]
-                for side in (0, 1)
-            ]  # fmt: skip
+            around = list(zip(*(_arms(interval) for _, interval in points), strict=True))
             axes.errorbar([each for each, _ in points], middle, around, capsize=2, label=line.name, **line.style)
         axes.set(
             title=f"{title}{' (less is better)' if title == KID else ''}", xlabel="evaluations an image", xscale="log"
@@ -57,6 +54,13 @@ def draw_budgets(comparing: Comparing, path: Path) -> bool:
     figure.axes[-1].legend(fontsize=7)
     figure.savefig(path)
     return True
+
+
+def _arms(interval: Interval) -> tuple[float, float]:
+    """How far the interval reaches below and above its estimate; 0 where it is not known."""
+    if interval.lower is None or interval.upper is None:
+        return 0.0, 0.0
+    return interval.estimate - interval.lower, interval.upper - interval.estimate
 
 
 def _lines(comparing: Comparing) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.experiments.comparing import KID
@@ -22,6 +22,7 @@ class Table:
         rows: cells; a row is there only if all its runs are.
         missing: how many rows wait for runs.
         findings: sentences after it.
+        short: those that belong at the top of the page.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Table:
     rows: list[list[str]] = field(default_factory=list)
     missing: int = 0
     findings: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
 
     def add(self, first: Sequence[str], cells: Sequence[str | None]) -> None:
         """Add a row, unless a cell is missing."""
@@ -61,6 +63,11 @@ def verdict(interval: Interval, title: str) -> str:
     if not interval.excludes(0.0):
         return UNKNOWN
     return BETTER if (interval.estimate > 0) != (title == KID) else WORSE
+
+
+def those(found: Mapping[str, Interval | None], seeing: Sequence[str], word: str) -> list[str]:
+    """The measures, of those that see, that say `word` of a row's differences."""
+    return [title for title in seeing if (interval := found.get(title)) and verdict(interval, title) == word]
 
 
 def spread(values: Sequence[float], digits: int) -> str:

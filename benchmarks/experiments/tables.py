@@ -12,7 +12,7 @@ from benchmarks.experiments.paper import NOT_AT_HAND, SAVED
 from benchmarks.experiments.prompt_sets import SETS
 from benchmarks.experiments.runs import Run, standard
 from benchmarks.experiments.sight import Sight, measures, sentence
-from benchmarks.experiments.table import Table, rate, spread, told
+from benchmarks.experiments.table import WORSE, Table, listed, rate, spread, those, told
 
 ALL_RIGHT = "all right"
 
@@ -59,6 +59,7 @@ def savings(comparing: Comparing, sight: Sight) -> Table:
         "prompt) count half, and 0.5 is no difference. The two last columns are differences from standard; of KID "
         "less is better. The paper's win rates are not at hand.",
     )
+    loses = []
     for name in SETS:
         tried, against = shared(name, 0), standard(name, 0)
         prompts = comparing.bench.set_of(tried)
@@ -69,6 +70,9 @@ def savings(comparing: Comparing, sight: Sight) -> Table:
         table.add(head, [*cells, told(found[ALL_RIGHT]), told(found[KID])])
         said = sentence(f"{name.capitalize()}, shared at tau 1", found, sight.clustering, "standard")
         table.findings += [said] if said else []
+        if worse := those(found, sight.clustering, WORSE):
+            loses.append(f"{name} (saved {saved}; by {listed(worse)})")
+    table.short += [f"At tau 1 sharing loses against the standard way on: {'; '.join(loses)}."] if loses else []
     return table
 
 

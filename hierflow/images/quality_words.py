@@ -94,10 +94,9 @@ def headline(quality: Quality, floor: float | None, offer: Offer | None) -> Head
     judged = best(quality.judgements)
     shared, fault = judged.arms.shared, judged.arms.fault
     win_rate = shared.win_rate
-    if fault is not None or win_rate.lower is None:
-        why = fault or f"there are pairs of only {shared.groups} first-level subtrees"
+    if fault is not None:
         words = "Whether shared images are as good as standard ones cannot be told."
-        return Headline("unknown", "", words, [f"{metric_of(judged.metric).name}: {why}."])
+        return Headline("unknown", "", words, [f"{metric_of(judged.metric).name}: {fault}."])
     verdict = quality.verdict
     if verdict is None or floor is None:
         state, words = "told", _told(win_rate)
@@ -120,7 +119,7 @@ def _without_pairs(offer: Offer | None) -> Headline:
             "There are no pairs to compare yet.",
             ["A prompt of the sample has a pair once its own image is current and its baselines are made."],
         )
-    times = offer.evaluations / offer.planned if offer.planned else 0.0
+    times = offer.evaluations / offer.planned
     prompts = f"{offer.pairs:,} prompt{'' if offer.pairs == 1 else 's'}"
     return Headline(
         "unknown",

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from hierflow.denoise.work import Stretch
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import ensure_stored, lost_embeddings, stored_negative
+from hierflow.stages.embeddings import stored_negative
+from hierflow.stages.encoding import ensure_stored, lost_embeddings
 from hierflow.store.conditioning import ConditioningCache, Row
 from hierflow.store.narrow import Narrow
 

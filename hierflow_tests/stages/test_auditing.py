@@ -12,7 +12,7 @@ import pytest
 
 from hierflow.models import power
 from hierflow.models.families.kandinsky22 import Kandinsky22
-from hierflow.stages import embeddings
+from hierflow.stages import encoding
 from hierflow.stages.auditing import measured_pace, write_audit
 from hierflow_tests.stages.runs import carried_out, carry_out, planned, spec_of, stage_of
 
@@ -75,7 +75,8 @@ def test_encoding_that_breaks_off_books_the_priors_work_so_far(
             raise MemoryError("no room")
         return real(self, *arguments)
 
-    monkeypatch.setattr(embeddings, "SHARD", 2)
+    for size in ("FIXED_BATCH", "SHARD"):
+        monkeypatch.setattr(encoding, size, 2)
     monkeypatch.setattr(Kandinsky22, "encode", encode)
     stage = stage_of(spec_of(tiny_learned, prior_steps=3))
     with pytest.raises(MemoryError):

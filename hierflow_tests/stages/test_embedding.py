@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,12 +181,14 @@ def test_prune_keeps_the_embeddings_of_the_tree_and_no_others(
 
 def test_the_command_line_says_what_the_tree_is_clustered_by(tmp_path: Path, sentence: Path) -> None:
     plain = write_document(tmp_path)
-    assert "clustered by  conditioning" in command("plan", plain).stdout
+    assert re.search(r"embedding +conditioning\n", command("plan", plain).stdout)
     assert command("run", plain, "--json").code == 0
     edited = write_document(tmp_path, embedding={"from": str(sentence)})
     told = command("plan", edited).stdout
     assert "with a tree founded anew, as it was clustered by conditioning" in told
     assert "embedding: `hierflow plan` shows" in command("status", edited).stdout
+    for name in ("status", "audit"):
+        assert re.search(r"embedding +conditioning\n", command(name, edited).stdout)
     wrong = command("run", write_document(tmp_path, embedding={"from": "nowhere"}), "--json")
     assert (wrong.code, "embedding.from" in wrong.json["error"]) == (2, True)
 
