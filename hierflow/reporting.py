@@ -68,9 +68,8 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
 
 
 def _measured_by(evaluations: int) -> list[tuple[str, str]]:
-    return (
-        [("measured", f"{evaluations:,} evaluations more, to tell what the images are worth")] if evaluations else []
-    )
+    told = f"{evaluations:,} of these evaluations, to tell what the images are worth"
+    return [("measured", told)] if evaluations else []
 
 
 def _quality(found: dict[str, Any] | None) -> list[tuple[str, str]]:

@@ -51,14 +51,13 @@ def looks_of(stage: Stage, images: Sequence[tuple[str, str]]) -> Looks:
     new = {sha: path for path, sha in images if sha not in known}
     if new:
         known |= _looked_at(stage, new)
-    wanted = [sha for _, sha in images]
-    if new or known.keys() - set(wanted):
-        kept = sorted(set(wanted))
+        kept = sorted(known)  # those of images that have gone too: they may come back
         arrays = {
             "embeddings": np.array([known[sha][0] for sha in kept], dtype=np.float32).reshape(len(kept), -1),
             "blank": np.array([known[sha][1] for sha in kept], dtype=np.uint8),
         }
         write_arrays(stage.store.files, _FILE, arrays, {"version": version, "sha256": kept})
+    wanted = [sha for _, sha in images]
     embeddings = np.array([known[sha][0] for sha in wanted], dtype=np.float64).reshape(len(wanted), -1)
     return Looks(embeddings, np.array([known[sha][1] for sha in wanted], dtype=bool))
 

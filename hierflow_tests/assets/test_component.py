@@ -31,7 +31,7 @@ def test_a_document_is_a_component() -> None:
             assert component.sharing.linkage == "ward"
             keys = definitions.resolve_asset_graph().get_all_asset_keys()
             assert dg.AssetKey(["trial", "images"]) in keys
-            assert len(keys) == 11
+            assert len(keys) == 12
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_derived_class_says_what_dagster_sees() -> None:
             assert type(component) is StudioSet
             graph = definitions.resolve_asset_graph()
             keys = graph.get_all_asset_keys()
-            assert len(keys) == 11
+            assert len(keys) == 12
             for key in keys:
                 assert "team:studio" in graph.get(key).owners
                 assert graph.get(key).tags["studio"] == "yes"
