@@ -14,7 +14,8 @@ MAIN: Final = "templated"
 
 LADDER: Final = (20, 12, 8, 4)
 """Standard steps that a measure should see."""
-TAUS: Final = (0.5, 1.0, 1.5)
+TAUS: Final = (0.25, 0.5, 1.0, 1.5)
+"""The paper has 0.5, 1 and 1.5."""
 PAPERS_TAU: Final = 1.0
 SAMPLERS: Final = ("dpmpp_2m", "unipc")
 SAMPLER_STEPS: Final = (5, 10, 20)
