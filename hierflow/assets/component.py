@@ -27,8 +27,9 @@ class ImageSet(dg.Component, ImageSetSpec, dg.Resolvable):
     has changed. Jobs, a sensor that continues them, and a schedule come with the assets.
 
     `{{ env.NAME }}` is replaced in `prompts.file`, `prompts.table`, `diffusion.model`, `diffusion.prior`,
-    `storage.path` and `storage.url`. A relative path is relative to the document. Derive a class from this one
-    to change what the assets are called, described or tagged: see `get_asset_spec`.
+    `diffusion.safety_check`, `embedding.from`, `storage.path` and `storage.url`. A relative path is relative to the
+    document. Derive a class from this one to change what the assets are called, described or tagged: see
+    `get_asset_spec`.
     """
 
     @classmethod

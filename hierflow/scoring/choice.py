@@ -72,6 +72,15 @@ class Scorers:
         return found
 
     @property
+    def provenance(self) -> dict[str, dict[str, str | None]]:
+        """By what model images are given each score, for people to read."""
+        own: dict[str, str | None] = {"model": "the diffusion model's own"}
+        named = {"vqa": lambda: self._vqa.provenance, "clip": lambda: self._clip.provenance}
+        return {
+            name: {**named.get(name, lambda: own)(), "version": version} for name, version in self.versions.items()
+        }
+
+    @property
     def compared(self) -> list[str]:
         """The scores that shared and standard images are compared by, the best judge first."""
         return [name for name in COMPARED if name in self.versions]

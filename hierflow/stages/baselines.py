@@ -20,7 +20,8 @@ from hierflow.stages.scores import Unscored, missing_scores
 
 
 def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow]) -> list[Pair]:
-    """Make what the sample's pairs lack, score it, and store the pairs; returns all pairs of this policy.
+    """Make what the sample's pairs lack, score it, and store the pairs; returns all pairs of this policy that
+    have the scores of today.
 
     Pairs of earlier runs stay, also of prompts that are gone: an image of theirs is as good a witness. What was made
     for one is not made again. A prompt whose own image is not current, or whose baselines fail, has no pair.
@@ -50,7 +51,7 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
     own = _scored(stage, own)
     if [*others, *own] != stored:
         book.save([*others, *own])
-    return own
+    return [pair for pair in own if dict(pair.scorers) == _versions(stage)]
 
 
 def policy_of(compiled: CompiledPlan) -> str:
@@ -158,7 +159,7 @@ def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
 
     A pair some of whose files are gone keeps the scores it has, as they are.
     """
-    versions = {name: stage.scorers.versions[name] for name in stage.scorers.compared}
+    versions = _versions(stage)
     fresh = [
         (pair, name, _of_versions(image, pair.scorers, versions))
         for pair in whole(stage, pairs)
@@ -172,6 +173,11 @@ def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
     for (pair, name, image), scores in zip(fresh, missing_scores(stage, lacking), strict=True):
         images.setdefault(pair.id, {})[name] = replace(image, scores={**image.scores, **scores})
     return [replace(p, images=images[p.id], scorers=versions) if p.id in images else p for p in pairs]
+
+
+def _versions(stage: Stage) -> dict[str, str]:
+    """Of the scores by which images are compared."""
+    return {name: stage.scorers.versions[name] for name in stage.scorers.compared}
 
 
 def _of_versions(image: ArmImage, had: Mapping[str, str], versions: Mapping[str, str]) -> ArmImage:

@@ -64,7 +64,8 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
         page=files.url(QUALITY_PAGE),
     )
     files.write(QUALITY_PAGE, _page(stage, compiled, prompts, rows, quality).encode(), durable=True)
-    files.write(QUALITY, json.dumps(quality.as_json(), indent=1, ensure_ascii=False).encode(), durable=True)
+    told = {"scorers": stage.scorers.provenance, **quality.as_json()}
+    files.write(QUALITY, json.dumps(told, indent=1, ensure_ascii=False).encode(), durable=True)
     return quality
 
 

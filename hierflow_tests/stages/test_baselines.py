@@ -10,6 +10,7 @@ import pytest
 
 from hierflow.hashing import text_hash
 from hierflow.images import decode_png
+from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.scoring.pair import SHARED, Pair
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
@@ -134,3 +135,18 @@ def test_the_sample_hardly_changes_with_the_prompts(tiny_learned: Path) -> None:
     assert len(drawn[0] & drawn[1]) >= 9
     assert sample(prompts, 0) == []
     assert sample(prompts, 99) == list(range(50))
+
+
+def test_witnesses_whose_images_are_gone_have_no_say_by_a_newer_measure(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    pairs = measured(run)
+    run.stage.store.files.delete(pairs[0].images["shuffled"].path)
+    edited = [text for text in PROMPTS if text != pairs[0].prompt]  # so that it is not made again
+    again = carry_out(spec_with(tiny_learned, storage, prompts=edited))
+    assert len(measured(again)) == len(pairs)  # by the same measure it is as good a witness as ever
+    monkeypatch.setattr(Kandinsky22, "scorer_version", "another")
+    later = carry_out(spec_with(tiny_learned, storage, prompts=edited))
+    assert {pair.prompt for pair in measured(later)} == set(edited)
+    assert len(later.stage.store.pairs.load()) == len(pairs)
