@@ -20,8 +20,7 @@ from hierflow.plan.segments import Plan, compile_plan
 from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.growing import vectors_of
+from hierflow.stages.embeddings import embed, tree_vectors
 from hierflow.stages.latents import denoise_partition
 from hierflow.stages.planning import adopt, fresh_plan, make_plan
 
@@ -82,7 +81,7 @@ def compare(setting: Setting, folder: Path) -> Outcome:
     texts = _prompts(newcomers).hashes
     right = [(classify(_images(stage, plan, texts)) == attributes).sum(axis=1).tolist() for plan in (grafted, fresh)]
     founding = compile_plan(grafted.planted.tree, setting.tau, setting.steps, grafted.planted.generations == 0)
-    vectors = vectors_of(stage, grafted.planted)
+    vectors = tree_vectors(stage, grafted.planted.encoder, grafted.planted.texts, {})
     unit = mean_mismatch(founding, vectors, founding_directions(grafted.planted, vectors))
     return Outcome(
         right[0],
@@ -165,6 +164,6 @@ def _added(compiled: CompiledPlan, texts: Sequence[str]) -> int:
 
 
 def _mismatch(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> float:
-    vectors = vectors_of(stage, compiled.planted)
+    vectors = tree_vectors(stage, compiled.planted.encoder, compiled.planted.texts, {})
     means = founding_directions(compiled.planted, vectors)
     return mean_mismatch(_only(compiled, compiled.planted.live(texts)), vectors, means)
