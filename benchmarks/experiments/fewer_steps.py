@@ -72,7 +72,7 @@ def samplers(comparing: Comparing, sight: Sight) -> tuple[Table, Table]:
         each = f"{comparing.per_image(tried):.1f}" if comparing.kept(tried) else ""
         _row(comparing, on_top, tried, run, [named(tried), each, named(run)], sight.clustering)
     if sight.steps and good:
-        plain.short.append(f"Without sharing, {listed(good)} are not seen to be worse than DDPM 40.")
+        plain.short.append(f"Without sharing, not seen to be worse than DDPM 40: {listed(good)}.")
     if sight.both and ahead:
         plain.short.append(f"Better than {named(shared(MAIN, 0))}, and by no measure worse: {listed(ahead)}.")
     return plain, on_top

@@ -40,6 +40,7 @@ def measures(comparing: Comparing) -> tuple[Table, Sight]:
         "it is blind, and no sentence below is about it.",
     )
     sight, full, true = Sight(), standard(MAIN, 0), shared(MAIN, 0)
+    lacking: dict[int, list[str]] = {steps: [] for steps in LADDER}
     for title in comparing.titles:
         found = [comparing.difference(fewer(MAIN, 0, steps), full, title) for steps in LADDER]
         found.append(comparing.difference(dealt_out(MAIN, 0), true, title))
@@ -49,6 +50,8 @@ def measures(comparing: Comparing) -> tuple[Table, Sight]:
             continue
         worse = [verdict(interval, title) == WORSE for interval in known]
         ladder = [str(steps) for steps, seen in zip(LADDER, worse[:-1], strict=True) if seen]
+        for steps in ladder:
+            lacking[int(steps)].append(title)
         words = []
         if worse[len(LADDER) - 1]:
             sight.steps.append(title)
@@ -57,7 +60,11 @@ def measures(comparing: Comparing) -> tuple[Table, Sight]:
             sight.clustering.append(title)
             words.append("clustering")
         table.add([title], [*map(told, known), " and ".join(words) or "nothing"])
-    if table.rows:
+    if table.rows and not table.missing:
+        fewer_do = [f"{steps}: {f'by {listed(by)}' if by else 'by none'}" for steps, by in lacking.items()]
+        table.short.append(
+            f"By which measures fewer standard steps are seen to be worse than 40: {'; '.join(fewer_do)}."
+        )
         for what, seeing in (("few steps", sight.steps), ("random clustering", sight.clustering)):
             blind = [title for title in comparing.titles if title not in seeing]
             table.findings += [f"Blind for {what}: {listed(blind)}."] if blind else []
