@@ -80,7 +80,8 @@ class Diary:
     def turn_the_page(self, run: Run, rebuilt: frozenset[str]) -> None:
         """Check a run against what was there; the images of the prompts `rebuilt` may be other ones."""
         planted, before = run.compiled.planted, self.previous
-        if before is None or before.compiled.planted.texts != planted.texts[: len(before.compiled.planted.texts)]:
+        kept = before is not None and before.compiled.document.tau == run.compiled.document.tau
+        if before is None or not kept or (planted.growth is None and before.compiled.planted.id != planted.id):
             self.images, self.made_from = {}, {}  # a tree of its own
         for node, label in enumerate(planted.labels.tolist()):
             assert self.made_from.setdefault(label, planted.founders(node)) == planted.founders(node)
