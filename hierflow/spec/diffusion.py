@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from hierflow.spec.section import Section, finite, number
+from hierflow.spec.section import Number, OptionalNumber, Section
 
 SchedulerName = Literal[
     "ddpm",
@@ -46,23 +46,13 @@ class LoraSpec(Section):
         description="A safetensors file, a folder that holds one, or a Hugging Face hub id. Relative paths are "
         "relative to the document.",
     )
-    weight: float = Field(1.0, description="How much of it is added; 0 is nothing, and less than 0 the opposite.")
+    weight: Number = Field(1.0, description="How much of it is added; 0 is nothing, and less than 0 the opposite.")
     revision: str | None = Field(None, description="Branch, tag or commit of a hub LoRA.")
     file: str | None = Field(
         None,
         pattern=SAFETENSORS_PATTERN,
         description="The file within the folder or the hub repository, where there are several.",
     )
-
-    @field_validator("weight", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return number(value)
-
-    @field_validator("weight")
-    @classmethod
-    def _finite(cls, value: float) -> float:
-        return finite(value)
 
 
 class DiffusionSpec(Section):
@@ -84,7 +74,7 @@ class DiffusionSpec(Section):
         (), description="LoRAs that are added to the model's weights; needs `pip install 'hierflow[lora]'`."
     )
     steps: int = Field(40, ge=1, le=1000, strict=True, description="The number of denoising steps; 40 is usual.")
-    guidance_scale: float | None = Field(
+    guidance_scale: OptionalNumber = Field(
         None,
         ge=0,
         description="How strongly images follow their prompts; by default what is usual for the model, 4 for `mini`. "
@@ -111,7 +101,7 @@ class DiffusionSpec(Section):
         "`shared`: all start from one, as the paper's release does.",
     )
     prior_steps: int = Field(25, ge=1, strict=True, description="Sampling steps of the prior.")
-    prior_guidance_scale: float = Field(4.0, ge=0, description="Guidance of the prior.")
+    prior_guidance_scale: Number = Field(4.0, ge=0, description="Guidance of the prior.")
     prior_seed: int = Field(0, ge=0, strict=True, description="Seed of the prior's noise; the tree depends on it.")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto",
@@ -160,13 +150,3 @@ class DiffusionSpec(Section):
         if value != "auto" and (type(value) is not int or value < 1):
             raise ValueError("is neither auto nor a whole number of at least 1")
         return value
-
-    @field_validator("guidance_scale", "prior_guidance_scale", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return number(value)
-
-    @field_validator("guidance_scale", "prior_guidance_scale")
-    @classmethod
-    def _finite(cls, value: float | None) -> float | None:
-        return value if value is None else finite(value)

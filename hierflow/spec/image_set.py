@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSource
@@ -12,7 +12,7 @@ from hierflow.spec.diffusion import DiffusionSpec
 from hierflow.spec.embedding import EmbeddingSpec
 from hierflow.spec.running import AssetsSpec, RunsSpec, ScheduleSpec
 from hierflow.spec.scoring import ScoringSpec
-from hierflow.spec.section import Section, finite, number
+from hierflow.spec.section import OptionalNumber, Section
 from hierflow.spec.sharing import SharingSpec
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
@@ -50,19 +50,9 @@ class StorageSpec(Section):
 class CostSpec(Section):
     """What computing costs; the audit turns GPU seconds and kWh into money."""
 
-    per_gpu_hour: float | None = Field(None, ge=0, description="The price of an hour of one GPU.")
-    per_kwh: float | None = Field(None, ge=0, description="The price of a kWh, where the card reports its energy.")
+    per_gpu_hour: OptionalNumber = Field(None, ge=0, description="The price of an hour of one GPU.")
+    per_kwh: OptionalNumber = Field(None, ge=0, description="The price of a kWh, where the card reports its energy.")
     currency: str = Field("USD", min_length=1, max_length=8, description="The currency of both prices.")
-
-    @field_validator("per_gpu_hour", "per_kwh", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return number(value)
-
-    @field_validator("per_gpu_hour", "per_kwh")
-    @classmethod
-    def _finite(cls, value: float | None) -> float | None:
-        return value if value is None else finite(value)
 
 
 class ImageSetSpec(Section):

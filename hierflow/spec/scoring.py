@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from hierflow.errors import InputError
-from hierflow.spec.section import Section, finite, number
+from hierflow.spec.section import Number, OptionalNumber, Section
 
 MetricName = Literal["vqa", "clip"]
 
@@ -65,30 +65,20 @@ class ScoringSpec(Section):
         "seed, and on a shuffled tree, and compared; 64 is a start. What that takes is booked as `measured`; 0 "
         "measures nothing.",
     )
-    quality_floor: float | None = Field(
+    quality_floor: OptionalNumber = Field(
         None,
         ge=0,
         le=1,
         description="The least win rate of shared images against standard ones; 0.5 is as good as they are. Blocks "
         "in Dagster once the evidence excludes it.",
     )
-    near_duplicate: float = Field(
+    near_duplicate: Number = Field(
         0.97,
         gt=0,
         le=1,
         description="Images of different prompts whose CLIP embeddings have at least this cosine are listed as near "
         "duplicates.",
     )
-
-    @field_validator("quality_floor", "near_duplicate", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return number(value)
-
-    @field_validator("quality_floor", "near_duplicate")
-    @classmethod
-    def _finite(cls, value: float | None) -> float | None:
-        return value if value is None else finite(value)
 
     @model_validator(mode="after")
     def _sample_for_the_floor(self) -> Self:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 
 class Section(BaseModel):
@@ -13,23 +14,19 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def number(value: object) -> object:
-    """`value`, unless it is a boolean.
-
-    Raises:
-        ValueError: it is: YAML reads yes and no so, and pydantic would read them as 1 and 0.
-    """
-    if isinstance(value, bool):
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # YAML reads yes and no so, and pydantic would read them as 1 and 0
         raise ValueError("is not a number")
     return value
 
 
-def finite(value: float) -> float:
-    """`value`, if it is finite.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not math.isfinite(value):
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
         raise ValueError("is not a finite number")
     return value
+
+
+Number = Annotated[float, BeforeValidator(_number), AfterValidator(_finite)]
+"""A finite number that was written as one."""
+OptionalNumber = Annotated[float | None, BeforeValidator(_number), AfterValidator(_finite)]
+"""One, or none."""

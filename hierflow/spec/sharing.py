@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from hierflow.errors import InputError
 from hierflow.spec.scoring import MetricName
-from hierflow.spec.section import Section, finite, number
+from hierflow.spec.section import Number, OptionalNumber, Section
 
 LinkageName = Literal["ward", "average", "centroid"]
 
@@ -20,7 +20,7 @@ class QualityTarget(Section):
     metric: MetricName = Field(
         "vqa", description="The score that losses are measured by, as in `scoring`, which names its model."
     )
-    max_loss: float = Field(
+    max_loss: Number = Field(
         gt=0,
         description="The most that the mean score may lose against standard images of the same prompts: of `vqa` the "
         "probability of yes, of `clip` the cosine.",
@@ -29,26 +29,16 @@ class QualityTarget(Section):
         128, ge=16, strict=True, description="Prompts that the pilot makes images for; more tell smaller losses."
     )
 
-    @field_validator("max_loss", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return number(value)
-
-    @field_validator("max_loss")
-    @classmethod
-    def _finite(cls, value: float) -> float:
-        return finite(value)
-
 
 class SharingSpec(Section):
     """How much of the denoising similar prompts share."""
 
-    tau: float = Field(
+    tau: Number = Field(
         1.0,
         ge=0,
         description="The height up to which prompts share the first step; 0 shares nothing.",
     )
-    budget: float | None = Field(
+    budget: OptionalNumber = Field(
         None,
         gt=0,
         le=1,
@@ -66,16 +56,16 @@ class SharingSpec(Section):
         description="`pinned`: a tree that has run is kept, new prompts are grafted on it, no other image changes. "
         "`fresh`: every change of the prompts builds the tree anew.",
     )
-    graft_tolerance: float = Field(
+    graft_tolerance: Number = Field(
         1.3,
         ge=0,
         description="How far grafted prompts may be from what they share: their mismatch, in units of the founding "
         "prompts' mean.",
     )
-    max_regret: float = Field(
+    max_regret: Number = Field(
         0.35, ge=0, description="Warn when the pinned tree plans so much more than a fresh one would; 0.35 is 35 %."
     )
-    max_drift: float = Field(
+    max_drift: Number = Field(
         0.10,
         ge=0,
         description="Warn when live prompts are so much farther from what they share than on a fresh tree.",
@@ -105,13 +95,3 @@ class SharingSpec(Section):
                 remedy="leave one of them out",
             )
         return self
-
-    @field_validator("tau", "budget", "graft_tolerance", "max_regret", "max_drift", mode="before")
-    @classmethod
-    def _number(cls, value: object) -> object:
-        return number(value)
-
-    @field_validator("tau", "budget", "graft_tolerance", "max_regret", "max_drift")
-    @classmethod
-    def _finite(cls, value: float | None) -> float | None:
-        return value if value is None else finite(value)
