@@ -114,7 +114,7 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
 
 def _pilot_metadata(stage: Stage, document: PlanDocument) -> Metadata:
     """The curve that tau was found by."""
-    found = load_pilot(stage.store.files, document.pilot) if document.pilot else None
+    found = load_pilot(stage, document.pilot) if document.pilot else None
     if found is None or not found.points:
         return {}
     target = document.tau_from["quality"]

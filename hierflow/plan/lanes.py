@@ -7,6 +7,7 @@ of the tree's segments those that lead to its own prompts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,6 +65,14 @@ class Lane:
                 leading.add(segment)
                 segment = int(plan.parent[segment])
         return np.array(sorted(leading), dtype=np.int64)
+
+    @property
+    def states(self) -> Iterator[str]:
+        """The ids of all states on the paths of its prompts."""
+        plan, ids = self.plan, self.ids
+        for segment in self.segments.tolist():
+            for step in range(int(plan.first[segment]), int(plan.last[segment]) + 1):
+                yield ids.at(segment, step)
 
     @property
     def evaluations(self) -> int:

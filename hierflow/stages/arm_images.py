@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hierflow.hashing import bytes_digest
-from hierflow.images import encode_png, image_name
+from hierflow.images import decode_png, encode_png, image_name
 from hierflow.models.adapter import at_size
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
@@ -60,24 +60,11 @@ def arm_images(
 
 def forget(stage: Stage, arm: Arm, needed: CompiledPlan) -> None:
     """Drop the arm's states that the images of the plan `needed` do not need."""
-    own = {state for lane in needed.lanes for state in _states(lane)}
+    own = {state for lane in needed.lanes for state in lane.states}
     stage.store.states.refresh()
-    for state in {state for lane in arm.compiled.lanes for state in _states(lane)} - own:
+    for state in {state for lane in arm.compiled.lanes for state in lane.states} - own:
         if state in stage.store.states:
             stage.store.states.delete(state)
-
-
-def evaluations_of(arm: Arm, rows: Sequence[int]) -> int:
-    """The evaluations of what leads to the images of some rows; what is stored is not looked at."""
-    of_lane: Mapping[Lane, set[int]] = {lane: set() for lane in arm.lane_of.values()}
-    for row in rows:
-        lane = arm.lane_of[row]
-        of_lane[lane].update(lane.plan.path(arm.leaf_of[row]))
-    return sum(
-        int(lane.plan.last[segment] - lane.plan.first[segment]) + 1
-        for lane, segments in of_lane.items()
-        for segment in segments
-    )
 
 
 def _path(arm: Arm, prompts: PromptSet, row: int) -> str:
@@ -85,11 +72,17 @@ def _path(arm: Arm, prompts: PromptSet, row: int) -> str:
 
 
 def _stored(stage: Stage, arm: Arm, prompts: PromptSet, row: int) -> ArmImage | None:
+    """The image that an earlier run made, if it is there and whole."""
     path = _path(arm, prompts, row)
     try:
-        return ArmImage(arm.state(row), path, bytes_digest(stage.store.files.read(path)), {})
+        png = stage.store.files.read(path)
+        decode_png(png)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        stage.say(f"{stage.store.files.url(path)} is damaged ({error}) and made again")
+        return None
+    return ArmImage(arm.state(row), path, bytes_digest(png), {})
 
 
 def _decoded(
@@ -121,12 +114,3 @@ def _decoded(
             stage.store.files.write(_path(arm, prompts, row), png, durable=True)
             found[row] = ArmImage(arm.state(row), _path(arm, prompts, row), bytes_digest(png), {})
     return found
-
-
-def _states(lane: Lane) -> list[str]:
-    plan, ids = lane.plan, lane.ids
-    return [
-        ids.at(segment, step)
-        for segment in lane.segments.tolist()
-        for step in range(int(plan.first[segment]), int(plan.last[segment]) + 1)
-    ]

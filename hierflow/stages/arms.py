@@ -44,6 +44,11 @@ class Arm:
     lane_of: dict[int, Lane]
     leaf_of: dict[int, int]
 
+    @property
+    def evaluations(self) -> int:
+        """Denoiser steps of all its images; what is stored is not looked at."""
+        return sum(lane.evaluations for lane in self.compiled.lanes)
+
     def state(self, row: int) -> str:
         """The id of the state that the row's image is decoded from."""
         return self.lane_of[row].ids.final(self.leaf_of[row])

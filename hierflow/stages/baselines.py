@@ -12,7 +12,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.pair import SHARED, ArmImage, Pair
 from hierflow.stages.agreement import check_model
-from hierflow.stages.arm_images import FOLDER, arm_images, evaluations_of, forget
+from hierflow.stages.arm_images import FOLDER, arm_images, forget
 from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.groups import group_of
@@ -80,7 +80,7 @@ def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, size: 
     total = 0
     for name in ARMS:
         missing = [row for row in rows if (name, standard.state(row)) not in made]
-        total += evaluations_of(arm_of(name, compiled, prompts, rows), missing)
+        total += arm_of(name, compiled, prompts, missing).evaluations if missing else 0
     return total
 
 

@@ -38,14 +38,9 @@ def can_grow(stage: Stage, before: CompiledPlan) -> bool:
 
 def _has_run(stage: Stage, before: CompiledPlan) -> bool:
     """Whether any state on the paths of `before` is stored."""
-    states, plan = stage.store.states, before.plan
+    states = stage.store.states
     states.refresh()
-    return any(
-        lane.ids.at(segment, step) in states
-        for lane in before.lanes
-        for segment in lane.segments.tolist()
-        for step in range(int(plan.first[segment]), int(plan.last[segment]) + 1)
-    )
+    return any(state in states for lane in before.lanes for state in lane.states)
 
 
 def grown(stage: Stage, embeddings: Embeddings, before: CompiledPlan) -> Layout:

@@ -46,8 +46,10 @@ def looks_of(stage: Stage, images: Sequence[tuple[str, str]]) -> Looks:
         if meta["version"] == version:
             rows = zip(arrays["embeddings"], arrays["blank"], strict=True)
             known = {sha: (row, bool(blank)) for sha, (row, blank) in zip(meta["sha256"], rows, strict=True)}
-    except (FileNotFoundError, DamagedFileError):
-        pass
+    except FileNotFoundError:
+        known = {}  # nobody has looked yet
+    except DamagedFileError as error:
+        stage.say(f"{error}; all images are looked at again")
     new = {sha: path for path, sha in images if sha not in known}
     if new:
         known |= _looked_at(stage, new)

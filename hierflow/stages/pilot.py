@@ -15,13 +15,13 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.cluster_bootstrap import ClusterBootstrap, Interval
 from hierflow.spec import QualityTarget
-from hierflow.stages.arm_images import arm_images, evaluations_of, forget
+from hierflow.stages.arm_images import arm_images, forget
 from hierflow.stages.arms import STANDARD, Arm, arm_of, at_tau, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.groups import group_of
 from hierflow.stages.scores import Unscored, missing_scores
 from hierflow.store.sealed import read_json, write_json
-from hierflow.store.storage import DamagedFileError, Storage
+from hierflow.store.storage import DamagedFileError
 
 BUDGETS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2)
 """Shares of the standard evaluations, from safe to bold. They are fixed beforehand and tried in this order up to the
@@ -108,11 +108,14 @@ def pilot_name(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target:
     return digest("hierflow pilot 1", made, judged, BUDGETS)[:32]
 
 
-def load_pilot(files: Storage, name: str) -> Pilot | None:
+def load_pilot(stage: Stage, name: str) -> Pilot | None:
     """The pilot of that name, if there was one."""
     try:
-        stored = read_json(files, _path(name))
-    except (FileNotFoundError, DamagedFileError):
+        stored = read_json(stage.store.files, _path(name))
+    except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        stage.say(f"what the pilot found is lost: {error}")
         return None
     points = tuple(Point(**{**point, "difference": Interval(**point["difference"])}) for point in stored["points"])
     return Pilot(stored["tau"], points)
@@ -123,7 +126,7 @@ def most_evaluations(unshared: CompiledPlan, prompts: PromptSet, target: Quality
     rows = sample(prompts, target.sample)
     arms = [arm_of(STANDARD, unshared, prompts, rows)]
     arms += [at_tau(tau, unshared, prompts, rows) for _, tau in _taus(unshared)]
-    return sum(evaluations_of(arm, rows) for arm in arms)
+    return sum(arm.evaluations for arm in arms)
 
 
 def told(point: Point, target: QualityTarget) -> str:

@@ -90,7 +90,7 @@ def _founded(
         tau = tau_within(sharing.budget, layout.planted.tree, steps, unshared.variant_masks)
     elif sharing.quality is not None:
         name = pilot_name(stage, unshared, prompts, sharing.quality)
-        found = load_pilot(stage.store.files, name)
+        found = load_pilot(stage, name)
         if found is None and may_measure:
             found = pilot(stage, unshared, prompts, sharing.quality)
         if found:

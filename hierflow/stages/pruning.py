@@ -113,12 +113,7 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
         "trees": {document.tree},
         "prompt sets": {document.prompts, *_current_prompts(stage)},
         "conditioning": {path for cache, texts in held for path, own in cache.shards().items() if texts & set(own)},
-        "states": {
-            lane.ids.at(segment, step)
-            for lane in compiled.lanes
-            for segment in lane.segments.tolist()
-            for step in range(int(compiled.plan.first[segment]), int(compiled.plan.last[segment]) + 1)
-        },
+        "states": {state for lane in compiled.lanes for state in lane.states},
     }
 
 

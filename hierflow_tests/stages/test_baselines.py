@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,16 @@ def test_witnesses_whose_images_are_gone_have_no_say_by_a_newer_measure(
     later = carry_out(spec_with(tiny_learned, storage, prompts=edited))
     assert {pair.prompt for pair in measured(later)} == set(edited)
     assert len(later.stage.store.pairs.load()) == len(pairs)
+
+
+def test_a_damaged_baseline_is_made_again_and_told_of(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    pairs = measured(run)
+    files, path = run.stage.store.files, pairs[0].images[STANDARD].path
+    files.write(path, files.read(path)[:-20])
+    files.delete("pairs.json")  # else nobody would look into the file
+    said: list[str] = []
+    again = replace(stage_of(run.stage.spec), say=said.append)
+    found = measure(again, run.compiled, run.prompts, run.assembled.rows)
+    assert found == pairs
+    assert any(path in sentence and "made again" in sentence for sentence in said)

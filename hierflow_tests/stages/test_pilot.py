@@ -70,7 +70,7 @@ def storage() -> str:
 @pytest.mark.usefixtures("likeness")
 def test_budgets_are_tried_from_safe_to_bold_up_to_the_first_that_fails(tiny_learned: Path, storage: str) -> None:
     run = carry_out(spec_with(tiny_learned, 60.0, storage))
-    found = load_pilot(run.stage.store.files, run.compiled.document.pilot)
+    found = load_pilot(run.stage, run.compiled.document.pilot)
     assert found is not None
     assert [point.budget for point in found.points] == list(BUDGETS[: len(found.points)])
     assert [point.passed for point in found.points[:-1]] == [True] * (len(found.points) - 1)

@@ -245,4 +245,4 @@ def test_the_pilot_of_the_plan_stays_and_an_earlier_one_goes(tiny_learned: Path,
     waste = find_waste(run.stage)
     assert set(waste.files["pilots"]) == {f"pilots/{names[0]}.json"}
     remove(run.stage, waste)
-    assert load_pilot(run.stage.store.files, names[1]) is not None
+    assert load_pilot(run.stage, names[1]) is not None
