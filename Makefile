@@ -45,7 +45,7 @@ bench-long: setup
 	$(BIN)/python -m benchmarks.kill_loop --work $$(mktemp -d)
 	$(BIN)/python -m benchmarks.grafting_quality --work benchmarks/out/grafting
 
-# The paper's experiments on the mini model, and their page; about two hours of one idle core. A second call goes on
+# The paper's experiments on the mini model, and their page; about five hours of one idle core. A second call goes on
 # where the first was stopped.
 experiments: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.experiments --work benchmarks/out/experiments

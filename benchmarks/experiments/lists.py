@@ -19,6 +19,9 @@ TAUS: Final = (0.25, 0.5, 1.0, 1.5)
 PAPERS_TAU: Final = 1.0
 SAMPLERS: Final = ("dpmpp_2m", "unipc")
 SAMPLER_STEPS: Final = (5, 10, 20)
+FEW: Final = (("ddpm", 8), ("dpmpp_2m", 5))
+"""Samplers with so few steps that to leave one out is seen."""
+FEW_TAUS: Final = (0.25, 0.5, 1.0)
 LINKAGES: Final = ("ward", "average", "centroid")
 BUDGETS: Final = (0.5, 0.3)
 
@@ -34,6 +37,16 @@ def shared(set_name: str, seed: int, tau: float = PAPERS_TAU) -> Run:
 def fewer(set_name: str, seed: int, steps: int) -> Run:
     """The standard way with fewer steps."""
     return Run(set_name, seed, steps=steps)
+
+
+def few(seed: int) -> list[Run]:
+    """Sharing where there are few steps to begin with."""
+    return [Run(MAIN, seed, tau, steps=steps, scheduler=name) for name, steps in FEW for tau in FEW_TAUS]
+
+
+def as_many(run: Run, steps: int) -> Run:
+    """The sampler of a run, with so many steps for every prompt."""
+    return Run(run.set, run.seed, steps=steps, scheduler=run.scheduler)
 
 
 def dealt_out(set_name: str, seed: int) -> Run:
@@ -70,6 +83,11 @@ def _samplers(seed: int, other: int, steps_like: StepsLike) -> list[Run]:
     return [standard(MAIN, seed), *(run for one in plain for run in (one, replace(one, tau=PAPERS_TAU)))]
 
 
+def _few(seed: int, other: int, steps_like: StepsLike) -> list[Run]:
+    runs = few(seed)
+    return [standard(MAIN, seed), *runs, *(as_many(run, steps_like(run)) for run in runs)]
+
+
 def _linkages(seed: int, other: int, steps_like: StepsLike) -> list[Run]:
     return [Run(MAIN, seed, budget=budget, linkage=name) for budget in BUDGETS for name in LINKAGES]
 
@@ -83,6 +101,7 @@ EXPERIMENTS: Final[dict[str, Callable[[int, int, StepsLike], list[Run]]]] = {
     "measures": _measures,
     "samplers": _samplers,
     "budgets": _budgets,
+    "few": _few,
     "savings": _savings,
     "random": _random,
     "linkages": _linkages,

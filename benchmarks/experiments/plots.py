@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.experiments.comparing import KID, Comparing
-from benchmarks.experiments.lists import LADDER, MAIN, PAPERS_TAU, SAMPLER_STEPS, SAMPLERS, TAUS, fewer, shared
+from benchmarks.experiments.lists import (
+    FEW,
+    LADDER,
+    MAIN,
+    PAPERS_TAU,
+    SAMPLER_STEPS,
+    SAMPLERS,
+    TAUS,
+    few,
+    fewer,
+    shared,
+)
 from benchmarks.experiments.runs import Run, standard
 from hierflow.scoring.cluster_bootstrap import Interval
 
@@ -36,7 +47,7 @@ def draw_budgets(comparing: Comparing, path: Path) -> bool:
     lines = [line for line in lines if line.runs]
     if not lines or not comparing.kept(full):
         return False
-    figure = Figure(figsize=(3.6 * len(titles), 3.4), dpi=80, layout="constrained")
+    figure = Figure(figsize=(3.6 * len(titles), 3.8), dpi=80, layout="constrained")
     for axes, title in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True):
         axes.axhline(0, color="0.6", linewidth=0.8)
         for line in lines:
@@ -48,10 +59,11 @@ def draw_budgets(comparing: Comparing, path: Path) -> bool:
         axes.set(
             title=f"{title}{' (less is better)' if title == KID else ''}", xlabel="evaluations an image", xscale="log"
         )
-        axes.set_xticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
+        axes.set_xticks([1, 2, 5, 10, 20, 40], ["1", "2", "5", "10", "20", "40"])
         axes.minorticks_off()
     figure.axes[0].set_ylabel("less DDPM, 40 steps, not shared")
-    figure.axes[-1].legend(fontsize=7)
+    names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*names, loc="outside lower center", ncols=len(lines), fontsize=8, frameon=False)
     figure.savefig(path)
     return True
 
@@ -69,6 +81,11 @@ def _lines(comparing: Comparing) -> Iterator[Line]:
     steps = sorted({*LADDER, *like})
     yield Line("DDPM 40, shared", {"color": "C0", "marker": "o"}, taus)
     yield Line("DDPM, fewer steps", {"color": "C1", "marker": "s"}, [fewer(MAIN, 0, count) for count in steps])
+    for color, (name, count) in zip(("C4", "C5"), FEW, strict=True):
+        runs = [run for run in few(0) if (run.scheduler, run.steps) == (name, count)]
+        yield Line(
+            f"{Run(MAIN, 0, steps=count, scheduler=name).title}, shared", {"color": color, "marker": "o"}, runs
+        )
     for color, name in zip(("C2", "C3"), SAMPLERS, strict=True):
         plain = [Run(MAIN, 0, steps=count, scheduler=name) for count in SAMPLER_STEPS]
         yield Line(name, {"color": color, "marker": "^"}, plain)

@@ -45,6 +45,12 @@ class Run:
         return " ".join(words)
 
     @property
+    def title(self) -> str:
+        """Sampler, steps and tau, as tables name them."""
+        sampler = "DDPM" if self.scheduler == "ddpm" else self.scheduler
+        return f"{sampler} {self.steps}" + (f", tau {self.tau:g}" if self.shares else "")
+
+    @property
     def shares(self) -> bool:
         """Whether prompts share steps at all."""
         return self.budget is not None or self.tau > 0

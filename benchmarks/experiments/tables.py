@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.experiments.comparing import KID, Comparing
-from benchmarks.experiments.fewer_steps import budgets, samplers
+from benchmarks.experiments.fewer_steps import budgets, few_steps, samplers
 from benchmarks.experiments.lists import BUDGETS, LINKAGES, MAIN, dealt_out, shared
 from benchmarks.experiments.paper import NOT_AT_HAND, SAVED
 from benchmarks.experiments.prompt_sets import SETS
@@ -25,6 +25,7 @@ def every(comparing: Comparing) -> Iterator[Table]:
     yield savings(comparing, sight)
     yield randomised(comparing)
     yield budgets(comparing, sight)
+    yield few_steps(comparing, sight)
     yield from samplers(comparing, sight)
     yield linkages(comparing, sight)
     yield noise(comparing)

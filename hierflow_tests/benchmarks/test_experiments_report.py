@@ -11,12 +11,13 @@ import pytest
 from benchmarks.experiments import page
 from benchmarks.experiments.bench import Bench
 from benchmarks.experiments.comparing import KID, Comparing
+from benchmarks.experiments.fewer_steps import few_steps
 from benchmarks.experiments.keeping import keep_run
 from benchmarks.experiments.kernel_distance import kernel_distance
-from benchmarks.experiments.lists import LADDER, dealt_out, fewer, shared
+from benchmarks.experiments.lists import LADDER, as_many, dealt_out, few, fewer, shared
 from benchmarks.experiments.making import Made
 from benchmarks.experiments.runs import Run, standard
-from benchmarks.experiments.sight import measures, sentence
+from benchmarks.experiments.sight import Sight, measures, sentence
 from benchmarks.experiments.table import BETTER, UNKNOWN, WORSE, verdict
 from hierflow.mini.catalogue.grammar import Attributes, parse_prompt
 from hierflow.mini.catalogue.render import render
@@ -109,8 +110,7 @@ def test_the_page_has_the_rows_that_are_complete_and_says_that_others_wait(
     monkeypatch.setattr(page, "draw_pictures", draw)
     page.report(bench, [0], tmp_path / "experiments.md")
     text = (tmp_path / "experiments.md").read_text("utf-8")
-    assert "**8 of 4" in text
-    assert "runs are done.**" in text
+    assert f"**8 of {len(bench.runs(seeds=[0]))} runs are done.**" in text
     assert "| templated | 30 | 30 |" in text
     assert "| diverse |" not in text
     assert "69.25 %" in text
@@ -147,3 +147,21 @@ def test_of_the_standard_way_under_another_seed_half_of_the_pairs_win(bench: Ben
     assert again
     assert not again.win_rate.excludes(0.5)
     assert again.ties > 0.3
+
+
+def test_sharing_among_few_steps_stands_against_as_many_fewer(tmp_path: Path) -> None:
+    bench, sight = Bench(tmp_path, SIZE), Sight(steps=["all right"], clustering=["all right"])
+    for number, run in enumerate(few(0)):
+        drawn(bench, run, 0.0 if number % 2 else 0.9)
+        equal = as_many(run, bench.steps_like(run))
+        assert not bench.kept(equal)
+        drawn(bench, equal, 0.9 if number % 2 else 0.0)
+    for kept in bench.done(run for one in few(0) for run in (one, as_many(one, bench.steps_like(one)))):
+        bench.judges.see(kept)
+    table = few_steps(Comparing(bench, [0]), sight)
+    assert [row[0] for row in table.rows] == [run.title for run in few(0)]
+    (short,) = table.short
+    wins, loses = short.removesuffix(".").split("wins: ")[1].split("; loses: ")
+    titles = [run.title for run in few(0)]
+    assert wins == "; ".join(f"{title} (by all right)" for title in titles[1::2])
+    assert loses == "; ".join(f"{title} (by all right)" for title in titles[0::2])
