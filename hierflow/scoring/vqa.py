@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +16,10 @@ from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
 from hierflow.models.runtime import FIXED_BATCH, Runtime
-from hierflow.scoring.answer import ANSWER, answer_tokens, log_odds
-from hierflow.scoring.question import TEMPLATE, Question
+from hierflow.scoring.answer import ANSWER
+from hierflow.scoring.image_text_model import ImageTextModel
+from hierflow.scoring.question import TEMPLATE
 from hierflow.scoring.source import locate_network, network_fingerprint
-
-if TYPE_CHECKING:
-    import torch
 
 
 class VqaScore:
@@ -69,7 +65,8 @@ class VqaScore:
                 "has no place for the prompt", field=field, value=template, remedy="write {prompt} where it goes"
             )
         self._name, self._repository, self._runtime = model, repository, runtime
-        self._template, self._answer, self._field = template, answer, field
+        self._template, self._answer = template, answer
+        self._model = ImageTextModel(model, repository, runtime, template, answer, field)
         self._placement = placement or Placement(runtime.device)
 
     @cached_property
@@ -105,11 +102,13 @@ class VqaScore:
         if not images:
             return []
         scores: NDArray[np.float64] = np.empty(len(images))
-        with quiet_libraries(), self._placement.working(self._model), torch.no_grad():
+        with quiet_libraries(), self._placement.working(self._model.network), torch.no_grad():
             for rows, live in self._batches(images, prompts):
-                asked = [self._question.inputs(Image.fromarray(images[row]), prompts[row]) for row in rows[:live]]
+                asked = [
+                    self._model.question.inputs(Image.fromarray(images[row]), prompts[row]) for row in rows[:live]
+                ]
                 asked += asked[-1:] * (len(rows) - live)
-                scores[rows[:live]] = self._answers(asked)[:live].cpu().numpy()
+                scores[rows[:live]] = self._model.log_odds(asked)[:live].cpu().numpy()
         for prompt, score in zip(prompts, scores, strict=True):
             if not np.isfinite(score):
                 raise RunError(f"the VQA score of prompt {prompt[:80]!r} is {score}")
@@ -119,81 +118,11 @@ class VqaScore:
         """Batches of rows whose inputs have one shape."""
         alike: dict[tuple[int, ...], list[int]] = {}
         for row, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
-            alike.setdefault((*image.shape, self._question.length(prompt)), []).append(row)
+            alike.setdefault((*image.shape, self._model.question.length(prompt)), []).append(row)
         for _, members in sorted(alike.items()):
             for places, live in padded_batches(len(members), FIXED_BATCH):
                 rows = [members[place] for place in places]
                 yield (rows, live) if self._runtime.fixed_batch is not None else (rows[:live], live)
-
-    def _answers(self, asked: list[dict[str, torch.Tensor]]) -> torch.Tensor:
-        """The log-odds of a batch's answers: float64, one for each."""
-        import torch
-
-        runtime, model = self._runtime, self._model
-        inputs: dict[str, Any] = {}
-        for key in asked[0]:
-            joined = torch.cat([one[key] for one in asked])
-            inputs[key] = joined.to(runtime.device, runtime.torch_dtype if joined.is_floating_point() else None)
-        if self._decoder_start:
-            inputs["decoder_input_ids"] = torch.tensor([self._decoder_start] * len(asked), device=runtime.device)
-        if "logits_to_keep" in inspect.signature(model.forward).parameters:
-            inputs["logits_to_keep"] = 1  # all of them are gigabytes where images are many tokens
-        return log_odds(model(**inputs).logits[:, -1], self._tokens)
-
-    @cached_property
-    def _model(self) -> Any:
-        from transformers import AutoModelForImageTextToText
-
-        with quiet_libraries():
-            model, loaded = AutoModelForImageTextToText.from_pretrained(
-                self._repository.folder,
-                dtype=self._runtime.torch_dtype,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        if loaded["missing_keys"]:  # they would be drawn at random
-            raise self._unfit(f"lacks weights ({min(loaded['missing_keys'])})", "give a complete model")
-        return model.eval()
-
-    @cached_property
-    def _processor(self) -> Any:
-        from transformers import AutoProcessor
-
-        try:
-            return AutoProcessor.from_pretrained(
-                self._repository.folder, local_files_only=True, trust_remote_code=False
-            )
-        except (ImportError, OSError, ValueError) as error:
-            problem = " ".join(str(error).split())
-            raise self._unfit(
-                f"has no processor that can be used here ({problem})", "install what it needs"
-            ) from error
-
-    @cached_property
-    def _question(self) -> Question:
-        return Question(self._processor, self._template, field=self._field, name=self._name)
-
-    @cached_property
-    def _tokens(self) -> list[int]:
-        if tokens := answer_tokens(self._processor.tokenizer, self._answer):
-            return tokens
-        raise self._unfit(f"has no token that reads {self._answer!r}", "listen for an answer of one token")
-
-    @cached_property
-    def _decoder_start(self) -> list[int]:
-        """The tokens that a decoder of its own begins every answer with; none where there is no such decoder."""
-        config, generation = self._model.config, self._model.generation_config
-        if not (config.is_encoder_decoder or config.get_text_config(decoder=True).is_encoder_decoder):
-            return []
-        if generation.decoder_start_token_id is None:
-            raise self._unfit("does not say what its answers begin with", "set decoder_start_token_id in its config")
-        forced = generation.forced_bos_token_id
-        return [generation.decoder_start_token_id, *([] if forced is None else [forced])]
-
-    def _unfit(self, problem: str, remedy: str) -> InputError:
-        return InputError(problem, field=self._field, value=self._name, remedy=remedy)
 
 
 def load_vqa(
