@@ -75,8 +75,8 @@ _rebuild = click.option(
 @_rebuild
 def plan(spec: Path, as_json: bool, rebuild: str) -> int:
     """Show what a run would do and cost, without touching the denoiser."""
-    from hierflow.reporting import describe_plan
     from hierflow.stages.outlook import look_ahead
+    from hierflow.terminal.plan import describe_plan
 
     stage = _stage(spec)
     outlook = look_ahead(stage, rebuild)
@@ -90,9 +90,9 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
     """Make what is missing, through real Dagster runs in this process; a second run redoes nothing."""
     from hierflow.launch import launch
     from hierflow.prompts import load_prompts
-    from hierflow.reporting import describe_run
     from hierflow.stages.advice import advice
     from hierflow.stages.summary import summarise
+    from hierflow.terminal.run import describe_run
 
     stage = _stage(spec)
     for warning in advice(stage, load_prompts(stage.spec.prompts, stage.base)):
@@ -123,8 +123,8 @@ def _announce(stage: Any, rebuild: str) -> None:
 @_command
 def status(spec: Path, as_json: bool) -> int:
     """Show what is made and what is still to do, read off the store."""
-    from hierflow.reporting import describe_status
     from hierflow.stages.summary import status_of
+    from hierflow.terminal.status import describe_status
 
     found = status_of(_stage(spec))
     _print(found, describe_status(found), as_json)
@@ -135,8 +135,8 @@ def status(spec: Path, as_json: bool) -> int:
 @click.option("--by", metavar="COLUMN", multiple=True, help="Break it down by a column of the prompts; repeatable.")
 def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
     """Show what the set has cost and saved, over all runs of its present plan."""
-    from hierflow.reporting import describe_audit
     from hierflow.stages.summary import audit_of
+    from hierflow.terminal.audit import describe_audit
 
     report = audit_of(_stage(spec), by)
     _print(report.as_json(), describe_audit(report), as_json)
@@ -147,7 +147,7 @@ def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
 @click.option("--yes", is_flag=True, help="Delete it; without this nothing is written.")
 def prune(spec: Path, as_json: bool, yes: bool) -> int:
     """Show which stored files nothing live needs, or delete them; refused while a run of the set is active."""
-    from hierflow.reporting import describe_pruning
+    from hierflow.terminal.pruning import describe_pruning
     from hierflow.upkeep import prune as prune_set
 
     found = prune_set(_stage(spec), spec.resolve(), delete=yes)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_column
-from hierflow.reporting import describe_audit
 from hierflow.stages.summary import AuditReport
+from hierflow.terminal.audit import describe_audit
 from hierflow_tests.audit.examples import BOTH, accounted, entry, row
 
 

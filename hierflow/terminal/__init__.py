@@ -1,0 +1,1 @@
+"""What the commands tell people at a terminal."""

@@ -1,0 +1,94 @@
+"""`hierflow audit` in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hierflow.audit.wording import energy, money, plain_money, value_text
+from hierflow.progress import duration
+from hierflow.terminal.text import laid_out, printable
+
+if TYPE_CHECKING:
+    from hierflow.audit.account import Audit
+    from hierflow.audit.columns import ColumnShare
+    from hierflow.stages.summary import AuditReport
+
+
+def describe_audit(report: AuditReport) -> str:
+    """`hierflow audit` in words."""
+    account = report.account
+    books, spent = account.books, account.spent
+    rows = [
+        ("standard", f"{books.standard:>10,}  without sharing"),
+        ("planned", f"{books.planned:>10,}  distinct states of this plan"),
+        ("reused", f"{books.reused:>10,}  planned and there before"),
+        ("outstanding", f"{books.outstanding:>10,}  planned and not made yet"),
+        ("replayed", f"{books.replayed:>10,}  repeated to reach a branching step"),
+        ("redone", f"{books.redone:>10,}  repeated after a failure"),
+        ("measured", f"{books.measured:>10,}  to measure something"),
+        ("executed", f"{books.executed:>10,}  counted on the network"),
+        ("unaccounted", f"{books.unaccounted:>10,}  at most, by killed runs"),
+        ("saved", f"{books.saved:>10.1%}  of the denoiser's work"),
+        ("embedding", printable(report.clustered_by)),
+        ("prior", f"{account.prior_evaluations:>10,}  sampler steps of the prior"),
+        ("padding", f"{account.padding_share:>10.1%}  of the network's rows"),
+        ("time", f"{duration(sum(spent.values())):>10}  {_spent(spent)}"),
+        *_savings(account),
+        *_takings(account),
+        ("balance", "the books balance" if books.balanced else "; ".join(books.problems)),
+    ]
+    if report.page:
+        rows.append(("page", report.page))
+    tables = [_by(column, shares, account) for column, shares in report.by.items()]
+    return "\n\n".join([laid_out("evaluations", rows), *tables])
+
+
+def _savings(account: Audit) -> list[tuple[str, str]]:
+    rows = []
+    if account.seconds_saved is not None:
+        rows.append(("time saved", f"{duration(max(account.seconds_saved, 0)):>10}  of denoising, estimated"))
+    if account.saved_end_to_end is not None:
+        rows.append(("end to end", f"{account.saved_end_to_end:>10.1%}  of the time, prior and decoder included"))
+    return rows
+
+
+def _takings(account: Audit) -> list[tuple[str, str]]:
+    """GPU time, energy and money, as far as there are any."""
+    gpu, cost = account.gpu, account.cost
+    if not gpu.seconds:
+        return [("gpu", gpu.note)]
+    rows = [("gpu", f"{duration(gpu.seconds):>10}  {', '.join(gpu.names)}")]
+    rows.append(("energy", f"{energy(gpu.kwh):>10}  {gpu.note}".rstrip() if gpu.kwh is not None else gpu.note))
+    if cost:
+        rows.append(("cost", f"{money(cost.spent, cost.currency):>10}" if cost.spent is not None else cost.note))
+    if cost and cost.spent is not None and cost.note:
+        rows[-1] = ("cost", f"{rows[-1][1]}  {cost.note}")
+    if cost and cost.saved is not None:
+        rows.append(("cost saved", f"{money(max(cost.saved, 0), cost.currency):>10}  of denoising, estimated"))
+    return rows
+
+
+def _by(column: str, shares: Sequence[ColumnShare], account: Audit) -> str:
+    """A line a value, and their sum."""
+    gpu, cost = bool(account.gpu.seconds), account.cost if account.cost and account.cost.spent is not None else None
+    head = ["", "images", "standard", "planned", "saved", "paid"]
+    head += (["GPU s"] if gpu else []) + ([cost.currency] if cost else [])
+
+    def line(name: str, own: Sequence[ColumnShare]) -> list[str]:
+        standard, planned = sum(share.standard for share in own), sum(share.planned for share in own)
+        cells = [name, f"{sum(share.images for share in own):,}", f"{standard:,.1f}", f"{planned:,.1f}"]
+        cells += [f"{1 - planned / standard:.1%}", f"{sum(share.paid for share in own):,.1f}"]
+        cells += [f"{sum(share.gpu_seconds for share in own):,.1f}"] if gpu else []
+        return cells + ([plain_money(sum(share.cost or 0.0 for share in own))] if cost else [])
+
+    lines = [head, *(line(printable(value_text(share.value)), [share]) for share in shares), line("all", shares)]
+    widths = [max(len(cells[place]) for cells in lines) for place in range(len(head))]
+    body = [
+        "  ".join([f"  {cells[0]:<{widths[0]}}", *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in lines
+    ]
+    return "\n".join([f"by {printable(column)}", *body])
+
+
+def _spent(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
