@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from benchmarks.experiments.bench import Bench
 from benchmarks.experiments.keeping import Kept
-from benchmarks.experiments.kernel_distance import kernel_distance
+from benchmarks.experiments.kernel_distance import kernel_shares
 from benchmarks.experiments.lists import again
 from benchmarks.experiments.runs import Run, standard
 from hierflow.scoring.cluster_bootstrap import ClusterBootstrap, Interval
@@ -20,8 +20,6 @@ from hierflow.scoring.comparison import Comparison, compare
 from hierflow.scoring.diversity import mean_pairwise_similarity, vendi_score
 from hierflow.scoring.paired_scores import PairedScores, tie_band
 
-BLOCK: Final = 50
-"""Images of a block of the kernel distance."""
 LARGEST_INDEX: Final = 1000
 """Draws of noise are numbered: seed x this + image index."""
 
@@ -70,7 +68,7 @@ class Comparing:
 
     def __init__(self, bench: Bench, seeds: Sequence[int]) -> None:
         self.bench, self.seeds = bench, list(seeds)
-        self._kernels: dict[Run, npt.NDArray[np.float64]] = {}
+        self._kernels: dict[Run, list[npt.NDArray[np.float64]]] = {}
         self._facts: dict[tuple[str, str, str, str], dict[str, Any]] = {}
 
     @property
@@ -136,24 +134,17 @@ class Comparing:
         pairs = self._again(set_name, self._score(title))
         return compare(pairs, tie_band(pairs)) if pairs else None
 
-    def kernel(self, run: Run) -> npt.NDArray[np.float64] | None:
-        """(seeds, blocks) KID of each block of images, against renders of the attributes of all other blocks.
+    def kernel(self, run: Run) -> list[npt.NDArray[np.float64]] | None:
+        """KID of a run's images against renders, a seed an array: (N,) shares of the images, whose mean it is.
 
-        Were they renders of the same attributes, images and renders would not be two draws: each image would have
-        its like on the other side, and none on its own. Features are in units of the renders' root mean square, in
-        which the kernel's 1 means something.
+        Features are in units of the renders' root mean square, in which the kernel's 1 means something.
         """
         if run not in self._kernels and (kept := self.kept(run)):
-            prompts = self.bench.set_of(run)
-            renders = self.bench.judges.renders(prompts, self.bench.work / "renders")
+            renders = self.bench.judges.renders(self.bench.set_of(run), self.bench.work / "renders")
             unit = np.sqrt((renders**2).mean())
-            order = np.random.default_rng(5).permutation(prompts.images)
-            blocks = np.array_split(order, max(2, prompts.images // BLOCK))
-            seen = [one.vectors(self.bench.judges.names["classifier"]) / unit for one in kept]
-            others = [np.delete(renders, rows, axis=0) / unit for rows in blocks]
-            self._kernels[run] = np.array(
-                [[kernel_distance(own[rows], far) for rows, far in zip(blocks, others, strict=True)] for own in seen]
-            )
+            file = self.bench.judges.names["classifier"]
+            prompts = np.unique(kept[0].rows["prompt"], return_inverse=True)[1]
+            self._kernels[run] = [kernel_shares(one.vectors(file) / unit, renders / unit, prompts) for one in kept]
         return self._kernels.get(run)
 
     def diversity(self, run: Run) -> Diversity | None:
@@ -165,12 +156,11 @@ class Comparing:
         return Diversity([mean_pairwise_similarity(e) for e in embedded], [vendi_score(e) for e in embedded])
 
     def _kernel_difference(self, tried: Run, against: Run) -> Interval | None:
-        first, second = self.kernel(tried), self.kernel(against)
-        if first is None or second is None:
+        first, second, kept = self.kernel(tried), self.kernel(against), self.kept(against)
+        if first is None or second is None or kept is None:
             return None
-        seeds, blocks = np.indices(first.shape)
-        bootstrap = ClusterBootstrap(blocks.ravel().astype(str), seeds.ravel())
-        interval = bootstrap.interval((first - second).ravel())
+        groups, seeds = self._design(kept)
+        interval = ClusterBootstrap(groups, seeds).interval(np.concatenate(first) - np.concatenate(second))
         self._note(tried, against, KID, interval)
         return interval
 
@@ -191,13 +181,18 @@ class Comparing:
         file = self.bench.judges.names[score.measure]
         for one, other in zip(first, second, strict=True):
             assert one.rows["prompt"] == other.rows["prompt"], "pairs are of one prompt"
-        indices = [np.array(one.rows["image_index"]) for one in first]
         return PairedScores(
             np.concatenate([one.scores(file)[score.column] for one in first]),
             np.concatenate([one.scores(file)[score.column] for one in second]),
-            np.concatenate([np.array(one.rows["group"]).astype(str) for one in first]),
-            np.concatenate([seed * LARGEST_INDEX + own for seed, own in zip(self.seeds, indices, strict=True)]),
+            *self._design(first),
         )
+
+    def _design(self, kept: Sequence[Kept]) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
+        """Of all images of all seeds: the first-level subtree, and the number of the noise's draw."""
+        indices = [np.array(one.rows["image_index"]) for one in kept]
+        groups = np.concatenate([np.array(one.rows["group"]).astype(str) for one in kept])
+        draws = [seed * LARGEST_INDEX + own for seed, own in zip(self.seeds, indices, strict=True)]
+        return groups, np.concatenate(draws)
 
     def _note(self, tried: Run, against: Run, title: str, interval: Interval, **further: Any) -> None:
         key = tried.set, tried.way, against.way, title

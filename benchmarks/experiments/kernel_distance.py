@@ -1,4 +1,4 @@
-"""KID: how far two sets of pictures are apart, by features of them."""
+"""KID: how far images are from renders of the same prompts, by features of both."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ import numpy.typing as npt
 Float = npt.NDArray[np.float64]
 
 
-def kernel_distance(first: Float, second: Float) -> float:
-    """The unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)^3.
+def kernel_shares(images: Float, renders: Float, prompts: npt.NDArray[np.int64]) -> Float:
+    """The unbiased squared maximum mean discrepancy with the kernel (x·y / D + 1)^3, as shares of the images.
 
-    Binkowski et al., Demystifying MMD GANs (ICLR 2018). Its expectation is 0 for two draws of one distribution, so
-    that single values can be negative; a mean over blocks has the same expectation as one over everything.
+    Binkowski et al., Demystifying MMD GANs (ICLR 2018). Image and render of one prompt are not two draws, so that
+    only pairs of different prompts count. For two draws of one distribution the distance is 0 in the mean, so that
+    single ones can be negative.
 
     Args:
-        first: (N, D), N at least 2.
-        second: (M, D), M at least 2.
+        images: (N, D), N at least 2.
+        renders: (N, D), a drawn picture beside each image.
+        prompts: (N,) which prompt each row is of; at least two different ones, each as often.
+
+    Returns:
+        (N,), whose mean is the distance, and whose mean over rows drawn anew (by subtrees, say) varies as the
+        distance does: distance + 2 (own mean over partners - distance). The 2 is there because each row counts in
+        pairs with all others, on either side (Hoeffding's projection of a U-statistic). Of two ways that are equally
+        far this exaggerates the spread, so that they are told apart less than once in twenty times.
     """
-    alike = [_kernel(rows, rows) for rows in (first, second)]
-    within = sum((matrix.sum() - np.trace(matrix)) / (len(matrix) * (len(matrix) - 1)) for matrix in alike)
-    return float(within - 2 * _kernel(first, second).mean())
+    across = _kernel(images, renders)
+    pairs = _kernel(images, images) + _kernel(renders, renders) - across - across.T
+    pairs[prompts[:, None] == prompts] = 0.0
+    own = pairs.sum(axis=1) / (prompts[:, None] != prompts).sum(axis=1)
+    shares: Float = 2 * own - own.mean()
+    return shares
 
 
 def _kernel(first: Float, second: Float) -> Float:

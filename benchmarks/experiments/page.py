@@ -63,9 +63,9 @@ def _page(
         "Evaluations are counted by a hook on the network."
     )
     yield (
-        "Intervals (in brackets) are of 95 %, by a bootstrap over first-level subtrees and seeds (KID: over blocks "
-        "and seeds). Of mean differences they are a guide: they cover 84 to 99 times in 100. Many differences are "
-        "looked at, and one in twenty would exclude 0 by chance. With one seed they speak of that seed alone."
+        "Intervals (in brackets) are of 95 %, by a bootstrap over first-level subtrees and seeds. Of mean "
+        "differences they are a guide: they cover 84 to 99 times in 100. Many differences are looked at, and one in twenty would "
+        "exclude 0 by chance. With one seed they speak of that seed alone."
     )
     if short := [f"- {line}" for table in tables for line in table.short]:
         yield "\n".join(["In short, as far as runs are done:", "", *short])
@@ -110,8 +110,8 @@ def _measures(bench: Bench) -> Iterator[str]:
     yield "- *CLIP similarity*: by the model's own CLIP, which conditioned the decoder: no independent judge."
     yield "- *attributes right*, *all right*: of those that the prompt names, by the attribute classifier."
     yield (
-        "- *KID*: kernel distance (cubic kernel, unbiased) between blocks of 50 images and renders of what all other "
-        "prompts of the set say, in the classifier's last layer, scaled to unit root mean square. Less is better."
+        "- *KID*: kernel distance (cubic kernel, unbiased) between all images and a render beside each, over pairs "
+        "of different prompts, in the classifier's last layer, scaled to unit root mean square. Less is better."
     )
 
 

@@ -13,7 +13,7 @@ from benchmarks.experiments.bench import Bench
 from benchmarks.experiments.comparing import KID, Comparing
 from benchmarks.experiments.fewer_steps import few_steps
 from benchmarks.experiments.keeping import keep_run
-from benchmarks.experiments.kernel_distance import kernel_distance
+from benchmarks.experiments.kernel_distance import kernel_shares
 from benchmarks.experiments.lists import LADDER, as_many, dealt_out, few, fewer, shared
 from benchmarks.experiments.making import Made
 from benchmarks.experiments.runs import Run, standard
@@ -26,25 +26,41 @@ from hierflow.scoring.cluster_bootstrap import Interval
 SIZE = 30
 
 
-def test_the_kernel_distance_is_the_formula() -> None:
+def test_the_kernel_distance_is_the_formula_over_pairs_of_different_prompts() -> None:
     rng = np.random.default_rng(0)
-    X, Y = rng.normal(size=(7, 5)), rng.normal(size=(9, 5)) + 0.5
+    prompts = np.array([0, 1, 2, 0, 1, 2])
+    X, R = rng.normal(size=(6, 5)), rng.normal(size=(6, 5)) + 0.5
 
     def k(x: np.ndarray, y: np.ndarray) -> float:
         return float((sum(a * b for a, b in zip(x, y, strict=True)) / 5 + 1) ** 3)
 
-    first = sum(k(x, z) for i, x in enumerate(X) for j, z in enumerate(X) if i != j) / (7 * 6)
-    second = sum(k(y, z) for i, y in enumerate(Y) for j, z in enumerate(Y) if i != j) / (9 * 8)
-    across = sum(k(x, y) for x in X for y in Y) / (7 * 9)
-    assert kernel_distance(X, Y) == pytest.approx(first + second - 2 * across)
+    pairs = [(i, j) for i in range(6) for j in range(6) if prompts[i] != prompts[j]]
+    found = [k(X[i], X[j]) - k(X[i], R[j]) - k(R[i], X[j]) + k(R[i], R[j]) for i, j in pairs]
+    assert kernel_shares(X, R, prompts).mean() == pytest.approx(np.mean(found))
+
+
+def distances(shift: float, clusters: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    """A row a trial, a column a picture: its share of the distance; and which of the clusters it is of."""
+    rng, group = np.random.default_rng(1), np.arange(60) % clusters
+    shares = []
+    for _ in range(200):
+        truth, render = (rng.normal(size=(clusters, 4))[group] for _ in range(2))
+        images = truth + shift + 0.5 * rng.normal(size=(60, 4))
+        shares.append(kernel_shares(images, render + 0.5 * rng.normal(size=(60, 4)), group))
+    return np.array(shares), group
 
 
 def test_the_kernel_distance_of_two_draws_of_one_distribution_is_0_in_the_mean() -> None:
-    rng = np.random.default_rng(1)
-    alike = [kernel_distance(rng.normal(size=(20, 4)), rng.normal(size=(30, 4))) for _ in range(400)]
-    apart = [kernel_distance(rng.normal(size=(20, 4)), rng.normal(size=(30, 4)) + 0.5) for _ in range(400)]
-    assert abs(np.mean(alike)) < 3 * np.std(alike) / 20
-    assert np.mean(apart) > 10 * np.std(apart) / 20
+    alike, apart = (distances(shift)[0].mean(axis=1) for shift in (0.0, 0.5))
+    assert abs(np.mean(alike)) < 3 * np.std(alike) / np.sqrt(200)
+    assert np.mean(apart) > 10 * np.std(apart) / np.sqrt(200)
+
+
+def test_the_shares_of_a_kernel_distance_vary_over_subtrees_as_the_distance_does_over_trials() -> None:
+    shares, group = distances(0.8)
+    means = np.array([[one[group == name].mean() for name in range(30)] for one in shares])
+    told = np.mean(means.std(axis=1, ddof=1) / np.sqrt(30))
+    assert told == pytest.approx(shares.mean(axis=1).std(), rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +148,7 @@ def test_measures_see_what_is_worse_and_only_with_all_seeds(bench: Bench) -> Non
     near, far = (comparing.kernel(fewer("templated", 0, steps)) for steps in (20, 4))
     assert near is not None
     assert far is not None
-    assert near.mean() < far.mean()
+    assert np.mean(near) < np.mean(far)
     (row,) = [row for row in table.rows if row[0] == "all right"]
     assert row[-1] == "steps (8, 4) and clustering"
     waiting, nothing = measures(Comparing(bench, [0, 1]))
