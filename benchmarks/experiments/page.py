@@ -64,8 +64,8 @@ def _page(
     )
     yield (
         "Intervals (in brackets) are of 95 %, by a bootstrap over first-level subtrees and seeds. Of mean "
-        "differences they are a guide: they cover 84 to 99 times in 100. Many differences are looked at, and one in twenty would "
-        "exclude 0 by chance. With one seed they speak of that seed alone."
+        "differences they are a guide: they cover 84 to 99 times in 100. Many differences are looked at, and one in "
+        "twenty would exclude 0 by chance. With one seed they speak of that seed alone."
     )
     if short := [f"- {line}" for table in tables for line in table.short]:
         yield "\n".join(["In short, as far as runs are done:", "", *short])

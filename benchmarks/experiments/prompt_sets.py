@@ -14,6 +14,8 @@ SIZE: Final = 500
 """How many images a set has, where it can: the paper's sets have 500 prompts and more."""
 
 _SCENES: Final = 13
+_IMAGES_A_NOUN: Final = 10
+"""Of so few prompts more images say little: intervals draw subtrees anew, and there are no more of them."""
 _TEMPLATE_SIZES: Final = (5, 5, 2, 2, 5)
 """How many products, colors, patterns, backgrounds and styles the templated set multiplies."""
 
@@ -38,7 +40,7 @@ class MiniSet(NamedTuple):
 
 
 def mini_set(name: str, size: int = SIZE) -> MiniSet:
-    """The set `name` of :data:`SETS`, with about `size` images: never more prompts, and whole rounds of nouns."""
+    """The set `name` of :data:`SETS`, with about `size` images, and never more prompts; the nouns have fewer, in whole rounds."""
     return _MAKERS[name](size)
 
 
@@ -79,7 +81,7 @@ def _single_nouns(size: int) -> MiniSet:
     """The world has twelve nouns and no more, so there are many images of each."""
     bare = Mentions(color=False, pattern=False, background=False, style=False)
     texts = tuple(prompt_for(Attributes(index, 0, 0, 0, 0), bare) for index in range(len(PRODUCTS)))
-    return MiniSet("single nouns", texts, max(1, round(size / len(texts))))
+    return MiniSet("single nouns", texts, min(_IMAGES_A_NOUN, max(1, round(size / len(texts)))))
 
 
 _MAKERS: Final[dict[str, Callable[[int], MiniSet]]] = {
