@@ -17,7 +17,7 @@ from hierflow.assets.adoption import adopt_stored
 from hierflow.assets.build import definitions_of
 from hierflow.assets.liveness import active_partitions, process_tag
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG
-from hierflow.assets.run_stage import progress_through
+from hierflow.assets.run_stage import told_through
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
@@ -88,7 +88,7 @@ def launch(
     stage = served.stage(done.invocation, done.invocation)
     home = home_of(document)
     stage.store.claim()  # whether its folder can really be made, only making it tells
-    with instance_at(home) as instance, progress_through(report):
+    with instance_at(home) as instance, told_through(report, say):
         runner = _Runner(served, definitions_of(served), instance, done)
         tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
         planned = runner.execute(served.names.plan_job, {}, ops=tree)

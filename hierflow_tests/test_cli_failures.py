@@ -140,3 +140,17 @@ def test_a_damaged_pointer_is_reported_and_nothing_is_lost(tmp_path: Path) -> No
     assert ended.code == 1
     assert "current.json" in ended.json["error"]
     assert snapshot(tmp_path) == before
+
+
+def test_after_a_damaged_pointer_every_command_goes_on_and_says_so_on_stderr(tmp_path: Path) -> None:
+    document = write_document(tmp_path)
+    assert run(document).code == 0
+    pictures, pointer = images_of(document), tmp_path / "out/trial/current.json"
+    pointer.write_bytes(pointer.read_bytes()[:-7])
+    for name in ("plan", "status", "audit", "run"):
+        ended = command(name, document, "--json")
+        assert ended.code == 0, name
+        assert ended.stderr.count("the current plan is lost") == 1, name
+        assert "current.json" in ended.stderr
+    assert images_of(document) == pictures
+    assert "lost" not in command("run", document, "--json").stderr

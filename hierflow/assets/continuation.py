@@ -53,6 +53,7 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
 
     Raises:
         InputError: the store belongs to another document, or is of another format.
+        LostPlanError: what is current cannot be read.
     """
     store, names = served.stage("sensor", "sensor").store, served.names
     store.check_owner()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from hierflow.prompts import PromptSet
     from hierflow.stages.context import Stage
 
-_terminal: ContextVar[OpenProgress | None] = ContextVar("hierflow_progress", default=None)
+
+class _Terminal(NamedTuple):
+    """Where a command shows progress, and says sentences."""
+
+    progress: OpenProgress
+    say: Callable[[str], object]
+
+
+_terminal: ContextVar[_Terminal | None] = ContextVar("hierflow_terminal", default=None)
 
 
 @contextmanager
-def progress_through(report: OpenProgress) -> Iterator[None]:
-    """Runs in this process report their progress through `report` instead of Dagster's log."""
-    token = _terminal.set(report)
+def told_through(report: OpenProgress, say: Callable[[str], object]) -> Iterator[None]:
+    """Runs in this process report progress through `report` instead of Dagster's log, and `say` what is in that."""
+    token = _terminal.set(_Terminal(report, say))
     try:
         yield
     finally:
@@ -52,6 +60,13 @@ def _stage(context: dg.AssetExecutionContext, served: ServedSet) -> Stage:
     def lines(label: str, total: int) -> Progress:
         return Lines(label, total, context.log.info)
 
+    terminal = _terminal.get()
+
+    def say(sentence: str) -> None:
+        context.log.info(sentence)
+        if terminal:
+            terminal.say(sentence)
+
     record = context.instance.get_run_record_by_id(context.run_id)
     return Stage(
         spec=served.spec,
@@ -59,8 +74,8 @@ def _stage(context: dg.AssetExecutionContext, served: ServedSet) -> Stage:
         document=served.document,
         run=context.run_id,
         invocation=context.run.tags.get(INVOCATION_TAG, context.run.root_run_id or context.run_id),
-        progress=_terminal.get() or lines,
-        say=context.log.info,
+        progress=terminal.progress if terminal else lines,
+        say=say,
         **({"began": record.create_timestamp.timestamp()} if record else {}),
     )
 

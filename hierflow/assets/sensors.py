@@ -91,10 +91,10 @@ def prompts_sensor(served: ServedSet) -> dg.SensorDefinition:
         try:
             version = source_version(served)
             prompts = load_prompts(served.spec.prompts, served.base)
+            requests = [] if runs.automation else _plan_request(context, served, prompts.content_hash)
         except (HierflowError, OSError) as error:
             return dg.SkipReason(str(error))
         seen = [] if context.cursor == version else [observation(served.key("prompt_source"), version)]
-        requests = [] if runs.automation else _plan_request(context, served, prompts.content_hash)
         if not (seen or requests):
             return dg.SkipReason("the prompts are those of the current plan, or a run is at work on them")
         return dg.SensorResult(run_requests=requests, asset_events=seen, cursor=version)

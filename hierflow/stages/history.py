@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
-from hierflow.hashing import bytes_digest
 from hierflow.images import Changes, ImageRow, Moment, Thumbnails, Version, read_history, render_history, updated
 from hierflow.stages.context import Stage
 from hierflow.store.ledger import Entry
+from hierflow.store.storage import DAMAGED
 
 HISTORY, HISTORY_PAGE = "history.parquet", "history.html"
-_ASIDE = "damaged"
 
 
 def carry_on(
@@ -32,7 +32,7 @@ def carry_on(
     except FileNotFoundError:
         versions = []
     except ValueError as error:
-        aside = _put_aside(stage)
+        aside = files.put_aside(HISTORY)
         stage.say(f"{error}; it now lies in {files.url(aside)}, and the history begins anew")
         versions = []
     kinds = changes.of_rows if changes else ()
@@ -41,7 +41,8 @@ def carry_on(
     told = updated(versions, rows, now, found)
     return told, [
         f"An earlier history was damaged: it lies in {path}, and this one begins after it."
-        for path in files.list(_ASIDE)
+        for path in files.list(DAMAGED)
+        if path.startswith(f"{DAMAGED}/{PurePosixPath(HISTORY).stem}-")
     ]
 
 
@@ -60,15 +61,6 @@ def history_page(
         image_size=image_size,
         notes=notes,
     )
-
-
-def _put_aside(stage: Stage) -> str:
-    """Copy the history to a name of its own, the same for the same bytes; it is about to be overwritten."""
-    files = stage.store.files
-    data = files.read(HISTORY)
-    path = f"{_ASIDE}/history-{bytes_digest(data)[:12]}.parquet"
-    files.write(path, data, durable=True)
-    return path
 
 
 def _began(entries: Sequence[Entry]) -> dict[str, datetime]:

@@ -19,7 +19,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.images import missing_leaves
 from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
-from hierflow.stages.planning import fresh_plan, make_plan
+from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.todo import todo
 
 
@@ -122,11 +122,12 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
 
     Raises:
         InputError: `rebuild` is no partition.
+        RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
     prompts = load_prompts(stage.spec.prompts, stage.base)
     stage.store.claim()
-    before, embeddings = stage.store.plans.current(), embed(stage, prompts)
-    compiled = make_plan(stage, prompts, embeddings, rebuild, may_measure=False)
+    before, embeddings = plan_before(stage, rebuild), embed(stage, prompts)
+    compiled = plan_after(stage, prompts, embeddings, before, rebuild, may_measure=False)
     keys = todo(stage.store, compiled)
     evaluations = _evaluations(stage, compiled, prompts)
     fresh = fresh_plan(stage, prompts, embeddings) if before else None

@@ -18,10 +18,11 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.founding import founded
 from hierflow.stages.growing import can_grow, grown
+from hierflow.stages.last_plan import last_plan
 from hierflow.stages.layout import Layout
 from hierflow.stages.pilot import load_pilot, pilot, pilot_name
 from hierflow.stages.rebuilding import rebuilt
-from hierflow.store.storage import DamagedFileError
+from hierflow.store.plans import LostPlanError
 
 WHOLE = "all"
 """Rebuild the whole set."""
@@ -44,8 +45,27 @@ def make_plan(
 
     Raises:
         InputError: `rebuild` is no partition.
+        RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
-    before = _plan_before(stage)
+    before = plan_before(stage, rebuild)
+    return plan_after(stage, prompts, embeddings, before, rebuild, may_measure=may_measure)
+
+
+def plan_before(stage: Stage, rebuild: str = "") -> CompiledPlan | None:
+    """The plan that :func:`make_plan` goes on from; see :func:`last_plan`."""
+    return last_plan(stage, may_be_lost=rebuild == WHOLE or stage.spec.sharing.tree == "fresh")
+
+
+def plan_after(
+    stage: Stage,
+    prompts: PromptSet,
+    embeddings: Embeddings,
+    before: CompiledPlan | None,
+    rebuild: str = "",
+    *,
+    may_measure: bool = True,
+) -> CompiledPlan:
+    """What :func:`make_plan` gives after the plan `before`."""
     if before is None or rebuild == WHOLE or not can_grow(stage, before):
         return _founded(stage, prompts, embeddings, before, may_measure)
     chosen = before.document.tau, before.document.pilot
@@ -61,21 +81,15 @@ def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> Comp
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
     """Store `compiled` and make it the current plan, at this invocation's request; returns whether it was not so."""
     stage.store.claim()
-    current = _plan_before(stage)
+    try:
+        current = stage.store.plans.current()
+    except LostPlanError:
+        current = None
     is_new = current is None or current.document.id != compiled.document.id
     if is_new:
         stage.store.plans.save(compiled)
     stage.store.plans.point_to(compiled.document.id, stage.invocation)
     return is_new
-
-
-def _plan_before(stage: Stage) -> CompiledPlan | None:
-    """The current plan. A damaged one costs no more than the keys that would have been inherited from it."""
-    try:
-        return stage.store.plans.current()
-    except (DamagedFileError, FileNotFoundError) as error:
-        stage.say(f"the plan before this one is lost, so partitions get new keys: {error}")
-        return None
 
 
 def _founded(

@@ -15,6 +15,7 @@ from hierflow.stages.baselines import policy_of
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import OF_NOTHING, negative_encoder
 from hierflow.stages.image_set import MANIFEST, assembled
+from hierflow.store.plans import LostPlanError
 from hierflow.store.records import ImageRecord
 from hierflow.store.storage import DamagedFileError
 
@@ -63,6 +64,8 @@ def find_waste(stage: Stage) -> Waste:
     try:
         compiled = stage.store.plans.current()
         prompts = stage.store.prompts.load(compiled.document.prompts) if compiled else None
+    except LostPlanError as error:
+        raise RunError(f"what the set needs cannot be told: {error}") from error
     except (FileNotFoundError, DamagedFileError) as error:
         raise RunError(f"what the set needs cannot be told ({error}); run it, then prune") from error
     if compiled is None or prompts is None:

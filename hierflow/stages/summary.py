@@ -15,6 +15,7 @@ from hierflow.stages.auditing import AUDIT, AUDIT_PAGE, audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import clustering
 from hierflow.stages.image_set import AssembledSet, assembled
+from hierflow.stages.last_plan import last_plan
 from hierflow.stages.partition_states import condition_counts, partition_states
 from hierflow.stages.quality_summary import quality_summary
 from hierflow.stages.space import space_of
@@ -71,6 +72,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
 
     Raises:
         InputError: the set has never been run.
+        RunError: its plans are lost.
     """
     compiled = _current(stage)
     made = _assembled(stage, compiled)
@@ -153,6 +155,7 @@ def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
 
     Raises:
         InputError: the set has never been run, or has no such column.
+        RunError: its plans are lost.
     """
     compiled = _current(stage)
     rows = _assembled(stage, compiled).rows
@@ -167,7 +170,7 @@ def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
 
 
 def _current(stage: Stage) -> CompiledPlan:
-    compiled = stage.store.plans.current()
+    compiled = last_plan(stage)
     if compiled is None:
         raise InputError(
             "has not been run yet", field="name", value=stage.spec.name, remedy="run it first: hierflow run SPEC"

@@ -127,6 +127,10 @@ class Ledger:
         entries = [entry for entry in found.values() if entry]
         return sorted(entries, key=lambda entry: (entry.started, entry.run, entry.partition))
 
+    def plans(self) -> list[str]:
+        """The ids of the plans that anything was made for, the one worked on last first."""
+        return list(dict.fromkeys(entry.plan for entry in reversed(self.entries()) if entry.plan))
+
     def _has(self, name: str) -> bool:
         return self._storage.exists(_open(name)) or self._storage.exists(_closed(name))
 

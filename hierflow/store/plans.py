@@ -16,6 +16,20 @@ from hierflow.tree.planted import Clustering, Growth, PlantedTree
 _POINTER = "current.json"
 
 
+class LostPlanError(DamagedFileError):
+    """What is current cannot be told, or not read.
+
+    Attributes:
+        reason: which file it is, and what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the current plan is lost ({reason}); run the set again: it goes on from the newest plan that is intact"
+        )
+
+
 class Pointer(NamedTuple):
     """What is current.
 
@@ -56,32 +70,45 @@ class PlanBook:
             write_json(self._storage, path, asdict(compiled.document))
 
     def point_to(self, plan: str, request: str = "") -> None:
-        """Make `plan`, which must be stored, the current one, because `request` asked for it."""
+        """Make `plan`, which must be stored, the current one, because `request` asked for it.
+
+        A damaged pointer that this replaces is put aside.
+        """
+        try:
+            self.pointer()
+        except LostPlanError:
+            self._storage.put_aside(_POINTER)
         write_json(self._storage, _POINTER, {"plan": plan, "request": request})
 
     def pointer(self) -> Pointer | None:
         """Which plan is current, and who asked for it; None if the set has no plan yet.
 
         Raises:
-            DamagedFileError: the pointer is not intact.
+            LostPlanError: the pointer is not intact.
         """
         try:
             stored = read_json(self._storage, _POINTER)
         except FileNotFoundError:
             return None
+        except DamagedFileError as error:
+            raise LostPlanError(str(error)) from error
         return Pointer(stored["plan"], stored.get("request", ""))
 
     def current(self) -> CompiledPlan | None:
         """The current plan; None if the set has none yet.
 
         Raises:
-            DamagedFileError: pointer, plan or tree is not intact.
+            LostPlanError: pointer, plan or tree is not intact, or what the pointer names is gone.
         """
         pointer = self.pointer()
-        try:
-            return self.load(pointer.plan) if pointer else None
-        except FileNotFoundError:
+        if pointer is None:
             return None
+        try:
+            return self.load(pointer.plan)
+        except FileNotFoundError as error:
+            raise LostPlanError(f"{self._storage.url(_plan_path(pointer.plan))}, or its tree, is gone") from error
+        except DamagedFileError as error:
+            raise LostPlanError(str(error)) from error
 
     def load(self, plan: str) -> CompiledPlan:
         """The stored plan of that id.

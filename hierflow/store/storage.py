@@ -12,7 +12,10 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from hierflow.errors import HierflowError, InputError
+from hierflow.hashing import bytes_digest
 
+DAMAGED = "damaged"
+"""The folder of what was found damaged and cannot be made again."""
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{32}")
 """The name of a file that is being written on a local disk."""
 
@@ -133,6 +136,16 @@ class Storage:
             _write_local(full, data, durable)
         else:
             self._fs.pipe_file(full, data)
+
+    def put_aside(self, path: str) -> str:
+        """Copy the file at `path`, which is about to be overwritten, below `damaged/`; returns the copy's path.
+
+        Its name is the same for the same bytes.
+        """
+        data, name = self.read(path), PurePosixPath(path)
+        aside = f"{DAMAGED}/{name.stem}-{bytes_digest(data)[:12]}{name.suffix}"
+        self.write(aside, data, durable=True)
+        return aside
 
     def exists(self, path: str) -> bool:
         """Whether something lies at `path`."""

@@ -66,6 +66,19 @@ def test_without_a_plan_it_says_which_job_makes_one(served: Served) -> None:
     assert step_of(served).reason == "there is no plan yet: launch the job trial"
 
 
+def test_a_lost_plan_launches_nothing_and_the_tick_says_what_does_go_on(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    pointer = served.document.parent / "out/trial/current.json"
+    pointer.write_bytes(b"")
+    repository = served.definitions.get_repository_def()
+    for name in (NAMES.sensor, NAMES.prompts_sensor):
+        with dg.build_sensor_context(instance=served.instance, repository_def=repository) as context:
+            skipped = repository.get_sensor_def(name)(context)
+        assert isinstance(skipped, dg.SkipReason)
+        assert "the current plan is lost" in str(skipped.skip_message)
+        assert "run the set again" in str(skipped.skip_message)
+
+
 def test_after_the_plan_come_the_partitions_one_by_one_and_then_the_reports(served: Served) -> None:
     assert served.execute(NAMES.plan_job).success
     assert ticks(served) == [[key] for key in served.partitions] + REPORTS
