@@ -58,7 +58,7 @@ def looks_of(stage: Stage, images: Sequence[tuple[str, str]]) -> Looks:
             "embeddings": np.array([known[sha][0] for sha in kept], dtype=np.float32).reshape(len(kept), -1),
             "blank": np.array([known[sha][1] for sha in kept], dtype=np.uint8),
         }
-        write_arrays(stage.store.files, _FILE, arrays, {"version": version, "sha256": kept})
+        write_arrays(stage.store.files, _FILE, arrays, {"version": version, "sha256": kept}, durable=False)
     wanted = [sha for _, sha in images]
     embeddings = np.array([known[sha][0] for sha in wanted], dtype=np.float64).reshape(len(wanted), -1)
     return Looks(embeddings, np.array([known[sha][1] for sha in wanted], dtype=bool))

@@ -41,12 +41,14 @@ def read_json(storage: Storage, path: str) -> dict[str, Any]:
     return payload
 
 
-def write_arrays(storage: Storage, path: str, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+def write_arrays(
+    storage: Storage, path: str, arrays: Arrays, meta: Mapping[str, Any], *, durable: bool = True
+) -> None:
     """Store numpy `arrays` and JSON `meta` as one sealed safetensors file."""
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    storage.write(path, sealed_tensors(contiguous, meta, save))
+    storage.write(path, sealed_tensors(contiguous, meta, save), durable=durable)
 
 
 def read_arrays(storage: Storage, path: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import uuid
@@ -128,8 +129,8 @@ class Storage:
         Args:
             path: where.
             data: what.
-            durable: wait until a local disk has it. Files that carry a checksum and can be made again do
-                without: a power cut then costs a recomputation, not a wrong result.
+            durable: wait until a local disk has it, and the folder has its name. Files that carry a checksum and can
+                be made again do without: a power cut then costs a recomputation, not a wrong result.
         """
         full = self._full(path)
         if self._local:
@@ -199,7 +200,21 @@ def _write_local(full: str, data: bytes, durable: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(draft, full)
+        if durable:
+            _flush(folder)
     except BaseException:
         if os.path.exists(draft):
             os.unlink(draft)
         raise
+
+
+def _flush(folder: str) -> None:
+    """Wait until the disk has the names in a folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EINVAL):  # file systems that cannot do so
+            raise
+    finally:
+        os.close(opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_a_damaged_image_beside_a_lost_one_is_decoded_again(tiny_learned: Path, 
     second = carry_out(spec)
     assert_equal(second.pixels(), pixels)
     assert second.account.books.executed == 0
+
+
+def test_what_cannot_be_made_again_is_flushed_to_the_disk(
+    tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, real = set[Path](), os.fsync
+
+    def noted(opened: int) -> None:
+        flushed.add(Path(os.readlink(f"/proc/self/fd/{opened}")))
+        real(opened)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    run = carry_out(document(tiny_learned, tmp_path))
+    folder = Path(run.stage.store.files.url())
+    files = {path.relative_to(folder).parts[0] for path in flushed if path.is_relative_to(folder) and path != folder}
+    assert files >= {"trees", "plans", "conditioning", "embeddings", "prompts", "records", "images", "ledger"}
+    assert "states" not in files
+    assert folder in flushed  # where the pointer lies
 
 
 @pytest.mark.parametrize("damage", [truncate, empty])

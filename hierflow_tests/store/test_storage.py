@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -76,6 +78,41 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_no_draft(
         storage.write("a/b.bin", b"new", durable=True)
     assert everything_below(tmp_path) == ["a/b.bin"]
     assert storage.read("a/b.bin") == b"old"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_write_waits_for_the_file_and_then_for_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    flushed, real = list[tuple[str, bool]](), os.fsync
+
+    def noted(opened: int) -> None:
+        flushed.append((os.readlink(f"/proc/self/fd/{opened}"), (tmp_path / "a/b.bin").exists()))
+        real(opened)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    Storage(tmp_path).write("a/b.bin", b"new", durable=durable)
+    if not durable:
+        assert flushed == []
+        return
+    (draft, too_early), folder = flushed
+    assert Path(draft).parent == tmp_path / "a"
+    assert not too_early
+    assert folder == (str(tmp_path / "a"), True)
+
+
+@pytest.mark.parametrize(("number", "is_told"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_that_cannot_flush_folders_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_told: bool
+) -> None:
+    def fsync(opened: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{opened}"):
+            raise OSError(number, "no")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="no") if is_told else contextlib.nullcontext():
+        Storage(tmp_path).write("a/b.bin", b"new", durable=True)
+    assert Storage(tmp_path).read("a/b.bin") == b"new"
 
 
 def test_the_draft_of_another_writer_is_not_listed(tmp_path: Path) -> None:
