@@ -31,6 +31,8 @@ class Books:
         outstanding: planned states that are still to be made, because something failed.
         unaccounted: an upper bound of what a killed run executed after its last note, all runs together.
         noted: evaluations by the ledger's lists of steps; the hook must agree.
+        illegible: entries of killed runs that nobody can read, by their paths. What such a run executed is not known,
+            and not in `unaccounted`.
         problems: why the books do not balance; empty if they do.
     """
 
@@ -44,6 +46,7 @@ class Books:
     outstanding: int
     unaccounted: int
     noted: int
+    illegible: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
 
     @property
@@ -64,6 +67,7 @@ def keep_books(
     is_own: Callable[[Entry], bool],
     unmade: Iterable[State] = (),
     unreadable: Sequence[str] = (),
+    illegible: Sequence[str] = (),
 ) -> Books:
     """The books of the entries that `is_own` picks: one invocation's, or one plan's.
 
@@ -74,6 +78,7 @@ def keep_books(
         is_own: whether an entry is part of what is audited.
         unmade: the states on the paths of images that do not exist.
         unreadable: ledger files that are damaged; books without them are not the whole truth.
+        illegible: those of killed runs; they are told of, and the books balance without them.
     """
     own = [entry for entry in entries if is_own(entry)]
     tally, live = _Tally(), set(_states(planned))
@@ -95,6 +100,7 @@ def keep_books(
         outstanding=len(outstanding),
         unaccounted=sum(entry.unaccounted for entry in entries),
         noted=noted,
+        illegible=tuple(illegible),
     )
     problems = _problems(books, planned, len(new - live))
     if unreadable:

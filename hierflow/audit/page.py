@@ -16,7 +16,7 @@ from hierflow.audit.account import Audit
 from hierflow.audit.charts import books_bars, runs_chart, time_bar
 from hierflow.audit.columns import ColumnShare
 from hierflow.audit.history import PastRun
-from hierflow.audit.wording import energy, money, plain_money, value_text, when
+from hierflow.audit.wording import by_killed_runs, energy, money, plain_money, value_text, when
 from hierflow.progress import duration
 
 _SHOWN_VALUES = 12
@@ -185,7 +185,7 @@ def _small_print(account: Audit) -> list[tuple[str, str]]:
         ("Prior", f"{account.prior_evaluations:,} sampler steps, counted apart"),
         ("Network", f"{account.network_rows:,} rows in {account.network_calls:,} calls"),
         ("Padding", f"{account.padding_share:.1%} of those rows"),
-        ("Unaccounted", f"{books.unaccounted:,} evaluations at most, by killed runs"),
+        ("Unaccounted", f"{books.unaccounted:,} evaluations {by_killed_runs(books)}"),
         ("Executed ever", f"{account.executed_ever:,} evaluations, all plans together"),
     ]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hierflow.audit.books import Books
 
 
 def money(amount: float, currency: str) -> str:
@@ -21,6 +24,13 @@ def plain_money(amount: float) -> str:
 def energy(kwh: float) -> str:
     """`1.234 kWh`, or Wh below a tenth of one."""
     return f"{kwh:,.3f} kWh" if kwh >= 0.1 else f"{kwh * 1000:.2f} Wh"
+
+
+def by_killed_runs(books: Books) -> str:
+    """Whose the unaccounted evaluations are, and that there may be more."""
+    count = len(books.illegible)
+    more = f"; {count} more of unknown size, such as {books.illegible[0]}, which nobody can read" if count else ""
+    return f"at most, by killed runs{more}"
 
 
 def value_text(value: Any) -> str:

@@ -44,6 +44,7 @@ def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, who
         is_own,
         unmade=_unmade(compiled, rows),
         unreadable=sorted(stage.store.ledger.damaged),
+        illegible=sorted(stage.store.ledger.illegible),
     )
     own = [entry for entry in entries if is_own(entry)]
     return account(books, entries, own, _made(rows), stage.spec.cost)

@@ -95,13 +95,16 @@ class Ledger:
     """The ledger of one image set.
 
     Attributes:
-        damaged: files that were found torn or altered since this object was made. What they told is lost: the
-            states they listed count as never executed.
+        damaged: files of closed entries that were found torn or altered since this object was made. What they told is
+            lost: the states they listed count as never executed.
+        illegible: the same of entries that were never closed. They would have been of lost runs, whose account has a
+            gap in any case; here nobody can say how large it is.
     """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self.damaged: set[str] = set()
+        self.illegible: set[str] = set()
 
     def open(self, entry: Entry, name: str) -> OpenEntry:
         """Begin an entry whose `work` is what the run is about to do.
@@ -109,7 +112,7 @@ class Ledger:
         `name` is fit for a file name; where an entry has it already (a run's second attempt), a number follows.
         """
         unused = next(n for n in _numbered(name) if not self._has(n))
-        write_json(self._storage, _open(unused), _plain(entry), durable=False)
+        write_json(self._storage, _open(unused), _plain(entry))
         return OpenEntry(self._storage, entry, unused)
 
     def entries(self) -> list[Entry]:
@@ -120,10 +123,11 @@ class Ledger:
             if path.endswith(_PROGRESS) or (name := _name(path)) in found:
                 continue
             try:
-                opened = self._read(path)
-                found[name] = opened and self._lost(name, opened)
+                found[name] = self._lost(name, _entry(read_json(self._storage, path)))
             except FileNotFoundError:  # closed just now
                 found[name] = self._read(_closed(name))
+            except DamagedFileError:
+                self.illegible.add(path)
         entries = [entry for entry in found.values() if entry]
         return sorted(entries, key=lambda entry: (entry.started, entry.run, entry.partition))
 

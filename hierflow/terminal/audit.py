@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hierflow.audit.wording import energy, money, plain_money, value_text
+from hierflow.audit.wording import by_killed_runs, energy, money, plain_money, value_text
 from hierflow.progress import duration
 from hierflow.terminal.text import laid_out, printable
 
@@ -28,7 +28,7 @@ def describe_audit(report: AuditReport) -> str:
         ("redone", f"{books.redone:>10,}  repeated after a failure"),
         ("measured", f"{books.measured:>10,}  to measure something"),
         ("executed", f"{books.executed:>10,}  counted on the network"),
-        ("unaccounted", f"{books.unaccounted:>10,}  at most, by killed runs"),
+        ("unaccounted", f"{books.unaccounted:>10,}  {by_killed_runs(books)}"),
         ("saved", f"{books.saved:>10.1%}  of the denoiser's work"),
         ("embedding", printable(report.clustered_by)),
         ("prior", f"{account.prior_evaluations:>10,}  sampler steps of the prior"),

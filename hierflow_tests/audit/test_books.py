@@ -152,6 +152,14 @@ def test_entries_without_denoising_count_nothing() -> None:
     assert books([encoding, run("me", *PLAN)]) == books([run("me", *PLAN)])
 
 
+def test_an_entry_of_a_killed_run_that_nobody_can_read_is_told_beside_the_balance() -> None:
+    kept = keep_books(STANDARD, PLAN, [run("me", *PLAN)], lambda entry: True, illegible=["ledger/open/x.json"])
+    assert kept.balanced
+    assert kept.illegible == ("ledger/open/x.json",)
+    kept = keep_books(STANDARD, PLAN, [run("me", *PLAN)], lambda entry: True, unreadable=["ledger/closed/x.json"])
+    assert not kept.balanced
+
+
 def test_the_gaps_of_all_killed_runs_are_added_up() -> None:
     assert books([run("a", status="lost", unaccounted=2), run("me", status="lost", unaccounted=3)]).unaccounted == 5
 

@@ -188,6 +188,18 @@ def test_altered_conditioning_of_a_retired_prompt_cannot_be_made_again(tiny_lear
         carry_out(document(tiny_learned, tmp_path, prompts=PROMPTS[1:]))
 
 
+def test_a_killed_run_whose_entry_is_torn_unbalances_no_books(tiny_learned: Path, tmp_path: Path) -> None:
+    spec = document(tiny_learned, tmp_path)
+    first = carry_out(spec)
+    first.stage.store.files.write("ledger/open/dead.trunk.json", b"")
+    for state in first.stage.store.files.list("states")[1:]:
+        first.stage.store.files.delete(state)
+    forget_images(first)
+    books = carry_out(spec).account.books
+    assert books.problems == ()
+    assert books.illegible == ("ledger/open/dead.trunk.json",)
+
+
 @pytest.mark.parametrize("lost", [1, len(PROMPTS)])
 def test_an_image_whose_file_is_gone_is_not_called_current(tiny_learned: Path, tmp_path: Path, lost: int) -> None:
     run = carry_out(document(tiny_learned, tmp_path))

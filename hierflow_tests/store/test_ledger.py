@@ -113,7 +113,6 @@ def test_a_second_attempt_of_a_run_does_not_overwrite_its_first(storage: Storage
 
 
 def test_a_damaged_file_is_listed_and_hides_no_other(storage: Storage) -> None:
-    # Open entries are not flushed to disk: a power cut can leave one empty, and must not stop every later run.
     ledger = Ledger(storage)
     ledger.open(entry("a"), "a").close("done")
     ledger.open(entry("b"), "b").close("done")
@@ -121,7 +120,28 @@ def test_a_damaged_file_is_listed_and_hides_no_other(storage: Storage) -> None:
     flip(storage, "ledger/closed/a.json", at=60)
     storage.write("ledger/open/c.json", b"")
     assert [e.run for e in ledger.entries()] == ["b"]
-    assert ledger.damaged == {"ledger/closed/a.json", "ledger/open/c.json"}
+    assert ledger.damaged == {"ledger/closed/a.json"}
+    assert ledger.illegible == {"ledger/open/c.json"}
+
+
+def test_what_a_run_is_about_to_do_is_on_the_disk_before_it_does_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited, write = dict[str, bool](), Storage.write
+
+    def noted(self: Storage, path: str, data: bytes, *, durable: bool = False) -> None:
+        waited[path] = durable
+        write(self, path, data, durable=durable)
+
+    monkeypatch.setattr(Storage, "write", noted)
+    opened = Ledger(storage).open(entry(), "n")
+    opened.note(1, evaluations=1)
+    opened.close("done", evaluations=9)
+    assert waited == {
+        "ledger/open/n.json": True,
+        "ledger/open/n.progress.json": False,  # a level of a killed run, once a level
+        "ledger/closed/n.json": True,
+    }
 
 
 def test_an_entry_closed_while_the_ledger_is_read_is_read_as_closed(

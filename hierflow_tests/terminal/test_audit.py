@@ -6,7 +6,7 @@ from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_column
 from hierflow.stages.summary import AuditReport
 from hierflow.terminal.audit import describe_audit
-from hierflow_tests.audit.examples import BOTH, accounted, entry, row
+from hierflow_tests.audit.examples import BOTH, accounted, books, entry, row
 
 
 def told(account: Audit) -> dict[str, str]:
@@ -22,6 +22,15 @@ def test_gpu_time_energy_and_money_are_told() -> None:
     assert "0.0210 EUR" in lines["cost"]
     assert "0.0315 EUR  of denoising, estimated" in lines["cost saved"]
     assert "60.0%" in lines["end to end"]
+
+
+def test_what_killed_runs_executed_is_told_as_far_as_anybody_knows() -> None:
+    assert told(accounted(kept=books(unaccounted=3)))["unaccounted"].endswith(" 3  at most, by killed runs")
+    lines = told(accounted(kept=books(illegible=("ledger/open/x.json", "ledger/open/y.json"))))
+    assert lines["unaccounted"].endswith(
+        " 0  at most, by killed runs; 2 more of unknown size, such as ledger/open/x.json, which nobody can read"
+    )
+    assert lines["balance"].endswith("the books balance")
 
 
 def test_without_prices_there_are_seconds_and_energy_only() -> None:
