@@ -142,11 +142,12 @@ def test_a_damaged_pointer_is_reported_and_nothing_is_lost(tmp_path: Path) -> No
     assert snapshot(tmp_path) == before
 
 
-def test_after_a_damaged_pointer_every_command_goes_on_and_says_so_on_stderr(tmp_path: Path) -> None:
+def test_after_a_damaged_pointer_and_mark_every_command_goes_on_and_says_so_on_stderr(tmp_path: Path) -> None:
     document = write_document(tmp_path)
     assert run(document).code == 0
     pictures, pointer = images_of(document), tmp_path / "out/trial/current.json"
-    pointer.write_bytes(pointer.read_bytes()[:-7])
+    for torn in (pointer, pointer.with_name("set.json")):
+        torn.write_bytes(torn.read_bytes()[:-7])
     for name in ("plan", "status", "audit", "run"):
         ended = command(name, document, "--json")
         assert ended.code == 0, name

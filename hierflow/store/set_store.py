@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from hierflow.errors import InputError
 from hierflow.store.conditioning import ConditioningCache
@@ -14,7 +15,7 @@ from hierflow.store.prompts import PromptBook
 from hierflow.store.records import RecordBook
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.states import StateStore
-from hierflow.store.storage import Storage
+from hierflow.store.storage import DamagedFileError, Storage
 
 _MARK = "set.json"
 _FORMAT = 4
@@ -63,12 +64,13 @@ class SetStore:
     def check_owner(self) -> None:
         """Refuse a folder that another document made.
 
+        A damaged mark counts as none, as one that somebody has deleted does.
+
         Raises:
             InputError: a set of this name, described by another document or written in another format, lies here.
         """
-        try:
-            mark = read_json(self.files, _MARK)
-        except FileNotFoundError:
+        mark = self._mark()
+        if mark is None:
             return
         if mark["format"] != _FORMAT:
             raise InputError(
@@ -97,8 +99,15 @@ class SetStore:
         """
         self.files.prepare()
         self.check_owner()
-        if not self.files.exists(_MARK):
+        if self._mark() is None:
             write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": _FORMAT})
+
+    def _mark(self) -> dict[str, Any] | None:
+        """Whose the folder is, and its format; None if no intact mark says so."""
+        try:
+            return read_json(self.files, _MARK)
+        except (FileNotFoundError, DamagedFileError):
+            return None
 
     def _signature(self) -> str:
         """Names the document so that moving document and folder together changes nothing."""

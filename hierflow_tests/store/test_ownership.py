@@ -10,6 +10,7 @@ import pytest
 from hierflow.errors import InputError
 from hierflow.store import SetStore
 from hierflow.store.sealed import read_json, write_json
+from hierflow_tests.store.damage import damaged_copies
 
 
 def document(folder: Path, name: str = "catalog.yaml") -> Path:
@@ -81,6 +82,18 @@ def test_a_bucket_is_owned_by_folder_and_name_of_the_document_wherever_they_lie(
     SetStore(bucket, "demo", document(tmp_path / "there" / "docs")).claim()
     with pytest.raises(InputError):
         SetStore(bucket, "demo", document(tmp_path / "there" / "other")).claim()
+
+
+def test_a_damaged_mark_counts_as_none_and_is_made_again(place: str, tmp_path: Path) -> None:
+    store = SetStore(place, "demo", document(tmp_path / "docs"))
+    store.claim()
+    mark = store.files.read("set.json")
+    for damaged in damaged_copies(mark, every=40):
+        store.files.write("set.json", damaged)
+        store.check_owner()
+        assert store.files.read("set.json") == damaged  # looking changes nothing
+        store.claim()
+        assert store.files.read("set.json") == mark
 
 
 @pytest.mark.parametrize("in_the_way", ["out", "out/demo"])
