@@ -147,6 +147,15 @@ def test_a_fault_is_one_sentence_and_leaves_no_trace(tmp_path: Path, fault: Faul
     assert ended.json["error"] in sentence
 
 
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_rebuild_of_no_partition_is_refused_and_nothing_is_run(tmp_path: Path, verb: str) -> None:
+    document = write_document(tmp_path)
+    ended = command(verb, document, "--rebuild", "nonsense")
+    assert ended.code == 2
+    assert "--rebuild: 'nonsense' is not a partition of the set" in ended.stderr
+    assert not (tmp_path / "out/trial/current.json").exists()
+
+
 def test_without_json_nothing_is_printed_on_stdout(tmp_path: Path) -> None:
     ended = command("run", write_document(tmp_path, sharing={"tau": -1}))
     assert (ended.code, ended.stdout) == (2, "")

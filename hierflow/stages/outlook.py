@@ -121,7 +121,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         rebuild: as in :func:`hierflow.stages.planning.make_plan`.
 
     Raises:
-        InputError: `rebuild` is no partition.
+        InputError: `rebuild` is no partition, or one of a tree that is not kept.
         RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
     prompts = load_prompts(stage.spec.prompts, stage.base)

@@ -21,7 +21,7 @@ from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.last_plan import last_plan
 from hierflow.stages.layout import Layout
 from hierflow.stages.pilot import load_pilot, pilot, pilot_name
-from hierflow.stages.rebuilding import rebuilt
+from hierflow.stages.rebuilding import not_by_itself, rebuilt
 from hierflow.store.plans import LostPlanError
 
 WHOLE = "all"
@@ -44,7 +44,7 @@ def make_plan(
             yet, the plan is as if tau were the usual one.
 
     Raises:
-        InputError: `rebuild` is no partition.
+        InputError: `rebuild` is no partition, or one of a tree that is not kept.
         RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
     before = plan_before(stage, rebuild)
@@ -65,8 +65,10 @@ def plan_after(
     *,
     may_measure: bool = True,
 ) -> CompiledPlan:
-    """What :func:`make_plan` gives after the plan `before`."""
+    """What :func:`make_plan` gives after the plan `before`; it raises the same."""
     if before is None or rebuild == WHOLE or not can_grow(stage, before):
+        if rebuild not in ("", WHOLE):
+            raise not_by_itself(before, rebuild)
         return _founded(stage, prompts, embeddings, before, may_measure)
     chosen = before.document.tau, before.document.pilot
     compiled = _compiled(stage, prompts, grown(stage, embeddings, before), *chosen)

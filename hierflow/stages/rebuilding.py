@@ -32,12 +32,7 @@ def rebuilt(stage: Stage, embeddings: Embeddings, before: CompiledPlan, key: str
         InputError: there is no such partition.
     """
     if key not in before.document.keys:
-        raise InputError(
-            "is not a partition of the set",
-            field="--rebuild",
-            value=key,
-            remedy=f"name one of {', '.join(before.document.keys)}, or none to rebuild the whole set",
-        )
+        raise _no_partition(before, key)
     places, ids = _places(before), before.lanes[0].ids  # of any lane: whose noise it is does not matter here
     row_of = {text: row for row, text in enumerate(embeddings.hashes)}
     grafts: list[Graft] = []
@@ -47,6 +42,28 @@ def rebuilt(stage: Stage, embeddings: Embeddings, before: CompiledPlan, key: str
         start = ids.end(parent) if parent >= 0 else ids.root
         grafts += _departures(before, places, own, texts, start)
     return with_grafts(stage, embeddings, before, grafts, into=key)
+
+
+def not_by_itself(before: CompiledPlan | None, key: str) -> InputError:
+    """Why no partition can be clustered anew where the whole tree is.
+
+    Args:
+        before: the plan before; None if there is none.
+        key: the partition that was asked for.
+    """
+    if before is None or key not in before.document.keys:
+        return _no_partition(before, key)
+    return InputError(
+        "cannot be rebuilt by itself, as the whole tree is founded anew",
+        field="--rebuild",
+        value=key,
+        remedy="leave it out, or name no partition",
+    )
+
+
+def _no_partition(before: CompiledPlan | None, key: str) -> InputError:
+    keys = f"one of {', '.join(before.document.keys)}, or none to rebuild the whole set" if before else "none"
+    return InputError("is not a partition of the set", field="--rebuild", value=key, remedy=f"name {keys}")
 
 
 def _starts(before: CompiledPlan, key: str) -> dict[int, list[str]]:

@@ -296,6 +296,21 @@ class TestRebuilding:
         with pytest.raises(InputError, match=f"^--rebuild: 'sofas' is not a partition of the set; .*{keys[0]}"):
             planner.plan([*MUGS, *CHAIRS], rebuild="sofas")
 
+    def test_before_the_first_plan_there_is_no_partition_to_rebuild(self) -> None:
+        with pytest.raises(InputError, match=r"^--rebuild: 'sofas' is not a partition of the set; name none\.$"):
+            Planner().plan([*MUGS, *CHAIRS], rebuild="sofas")
+
+    @pytest.mark.parametrize("change", [{"tree": "fresh"}, {"tau": 0.7}])
+    def test_a_partition_of_a_tree_that_is_not_kept_is_not_rebuilt_by_itself(self, change: dict[str, Any]) -> None:
+        planner = Planner()
+        key = planner.plan([*MUGS, *CHAIRS]).document.keys[0]
+        planner.settings["sharing"] |= change
+        with pytest.raises(InputError, match=rf"^--rebuild: '{key}' cannot be rebuilt by itself, .*; leave it out"):
+            planner.plan([*MUGS, *CHAIRS], rebuild=key)
+        with pytest.raises(InputError, match=rf"^--rebuild: 'sofas' is not a partition of the set; .*{key}"):
+            planner.plan([*MUGS, *CHAIRS], rebuild="sofas")
+        planner.plan([*MUGS, *CHAIRS], rebuild=WHOLE)
+
 
 POOL = [f"{product} {number}" for product in PRODUCTS for number in range(5)]
 
