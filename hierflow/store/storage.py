@@ -149,8 +149,8 @@ class Storage:
         return aside
 
     def exists(self, path: str) -> bool:
-        """Whether something lies at `path`."""
-        return bool(self._fs.exists(self._full(path)))
+        """Whether something lies at `path` now."""
+        return self._is_there(self._full(path))
 
     def list(self, folder: str) -> list[str]:
         """The paths of all files below `folder`, sorted; empty if there is no such folder."""
@@ -168,15 +168,20 @@ class Storage:
     def delete(self, path: str) -> None:
         """Remove the file at `path` if it is there."""
         full = self._full(path)
-        if self._fs.exists(full):
+        if self._is_there(full):
             self._fs.rm_file(full)
 
     def remove(self) -> None:
         """Delete the folder and everything below it."""
-        if self._fs.exists(self._root):
+        if self._is_there(self._root):
             self._fs.rm(self._root, recursive=True)
 
+    def _is_there(self, full: str) -> bool:
+        self._fs.invalidate_cache()
+        return bool(self._fs.exists(full))
+
     def _find(self, folder: str | None = None) -> dict[str, int]:
+        self._fs.invalidate_cache()  # packages for object stores remember listings; other processes write there, too
         found: dict[str, dict[str, Any]] = self._fs.find(
             self._root if folder is None else self._full(folder), detail=True
         )

@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import uuid
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import pytest
+from fsspec import AbstractFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from hierflow.errors import InputError
 from hierflow.store.storage import Storage
@@ -78,6 +83,54 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_no_draft(
         storage.write("a/b.bin", b"new", durable=True)
     assert everything_below(tmp_path) == ["a/b.bin"]
     assert storage.read("a/b.bin") == b"old"
+
+
+class Remembering(MemoryFileSystem):
+    """Shares its files with `memory://`, and remembers listings until it is told to forget, as s3fs and gcsfs do."""
+
+    protocol = "remembering"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("remembering://", "memory://")))
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        if path not in self.dircache:
+            self.dircache[path] = super().ls(path, detail=True)
+        found = self.dircache[path]
+        return found if detail else [about["name"] for about in found]
+
+    def find(self, path: str, **kwargs: Any) -> Any:
+        return AbstractFileSystem.find(self, path, **kwargs)  # folder by folder, by listings
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        path = self._strip_protocol(path)
+        return any(about["name"] == path for about in self.ls(self._parent(path)))
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        if path is None:
+            self.dircache.clear()
+        else:
+            self.dircache.pop(self._strip_protocol(path), None)
+
+
+def test_what_another_process_writes_is_seen_though_the_package_remembers_listings() -> None:
+    fsspec.register_implementation("remembering", Remembering, clobber=True)
+    bucket = uuid.uuid4().hex
+    here, elsewhere = Storage(f"remembering://{bucket}"), Storage(f"memory://{bucket}")
+    elsewhere.write("records/a/one.json", b"1")
+    assert here.list("records") == ["records/a/one.json"]
+    elsewhere.write("records/a/two.json", b"2")
+    assert not here._fs.exists(f"/{bucket}/records/a/two.json")  # it does remember
+    assert here.exists("records/a/two.json")
+    elsewhere.write("records/a/three.json", b"3")
+    assert here.sizes("records") == dict.fromkeys(
+        ("records/a/one.json", "records/a/three.json", "records/a/two.json"), 1
+    )
+    elsewhere.write("records/a/four.json", b"4")
+    here.delete("records/a/four.json")
+    assert not elsewhere.exists("records/a/four.json")
 
 
 @pytest.mark.parametrize("durable", [True, False])
