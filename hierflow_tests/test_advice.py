@@ -13,14 +13,20 @@ from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
 
 
-def advice_on(text: str, **diffusion: object) -> list[str]:
-    fields = {"name": "advised", "prompts": {"text": [text]}, "diffusion": diffusion}
+def advice_on(*texts: str, **diffusion: object) -> list[str]:
+    fields = {"name": "advised", "prompts": {"text": texts}, "diffusion": diffusion}
     stage = Stage(validated(ImageSetSpec, fields, ""), Path(), None, run="r", invocation="i")
     return advice(stage, load_prompts(stage.spec.prompts, Path()))
 
 
 def test_words_the_mini_model_knows_need_no_advice() -> None:
     assert advice_on("a photo of a red striped mug on a wooden table") == []
+
+
+@pytest.mark.parametrize(("times", "sentence"), [(2, "1 row repeats"), (4, "3 rows repeat")])
+def test_repetitions_are_counted(times: int, sentence: str) -> None:
+    (told,) = advice_on(*["a red mug"] * times, "a blue mug")
+    assert told.startswith(f"{sentence} another one exactly")
 
 
 def test_unknown_words_are_named() -> None:

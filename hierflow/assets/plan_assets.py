@@ -86,9 +86,12 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.assets.displays import text_columns
         from hierflow.assets.tables import prompt_table
         from hierflow.prompts import load_prompts
+        from hierflow.stages.advice import repetitions
 
         with run_stage(context, served) as stage:
             prompts = load_prompts(stage.spec.prompts, stage.base)
+            for warning in repetitions(prompts):
+                context.log.warning(warning)
             stage.store.claim()
             stage.store.prompts.save(prompts)
             keep_prompts(context, prompts)

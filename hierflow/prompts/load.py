@@ -15,8 +15,9 @@ def load_prompts(source: PromptSource, base: Path | str, *, where: str = "prompt
     """Read, expand and check the prompts that `source` names.
 
     Prompts are stripped at both ends and otherwise kept. Rows keep their order. Ids from a table's
-    `id_column` survive an edit of their prompt; elsewhere an id is the first 16 hex digits of the text's
-    hash, and a text that occurs again is dropped. A row that repeats both id and text is dropped too.
+    `id_column` survive an edit of their prompt; elsewhere an id is the first 16 hex digits of the hash of the text
+    and what the row sets, and, for a row whose text and settings occurred before, of its labels too. An exact
+    repetition of a row is dropped and counted.
 
     Args:
         source: the prompts' part of a document.

@@ -31,13 +31,15 @@ class PromptSet:
     """Rows of (id, text, columns) in source order; ids are unique, texts need not be.
 
     What is generated is the set's *distinct* texts; a row is what the user asked for and what the manifest
-    lists. Several rows share a text only where the user gave them ids, or settings of their own.
+    lists. Rows that share a text differ in their ids, labels or settings.
 
     Args:
         ids: one a row, unique, any text.
         texts: the prompt of each row.
         columns: axes or the table's other columns: name -> one value a row, of one type a column.
         settings: what each row sets for its own images; empty if no row does.
+        repetitions: how many rows the source had beside, each an exact repetition of one of these. No part of the
+            content: a set that comes from a table has none.
 
     Raises:
         ValueError: lengths differ, an id occurs twice, or a column has a name of the manifest's own.
@@ -47,6 +49,7 @@ class PromptSet:
     texts: tuple[str, ...]
     columns: dict[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
     settings: tuple[RowSettings, ...] = ()
+    repetitions: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.texts), *(len(column) for column in self.columns.values())}
@@ -83,7 +86,7 @@ class PromptSet:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (64 hex digits) of ids, texts, columns and settings in their order."""
-        columns = [[name, [_json_value(value) for value in column]] for name, column in self.columns.items()]
+        columns = [[name, [json_value(value) for value in column]] for name, column in self.columns.items()]
         settings = [[[getattr(row, name) for name in SETTINGS] for row in self.settings]] if self.settings else []
         return digest(self.ids, self.texts, columns, *settings)
 
@@ -140,7 +143,7 @@ def _arrow(column: tuple[Any, ...]) -> pa.Array:
         return pa.array(column, pa.uint64())
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """`value` where JSON can say it, else its text (dates, decimals, NaN)."""
     if value is None or isinstance(value, str | int):
         return value

@@ -11,7 +11,7 @@ from typing import Any
 
 from hierflow.errors import InputError
 from hierflow.hashing import digest, text_hash
-from hierflow.prompts.prompt_set import PromptSet
+from hierflow.prompts.prompt_set import PromptSet, json_value
 from hierflow.prompts.settings import SETTINGS, RowSettings, row_settings
 
 MAX_CHARACTERS = 10_000
@@ -39,35 +39,53 @@ class SourceRows:
 
 
 def checked_set(rows: SourceRows, where: str) -> PromptSet:
-    """The prompt set of `rows`: texts stripped and checked, repetitions dropped, ids filled in.
+    """The prompt set of `rows`: texts stripped and checked, exact repetitions dropped and counted, ids filled in.
 
     Raises:
         InputError: there is no row, a text is blank, too long or holds control characters, a setting is wrong, or one
-            id stands for two texts or for two settings.
+            id stands for two rows that differ.
     """
     texts = [_checked_text(text.strip(), rows, row) for row, text in enumerate(rows.texts)]
     if not texts:
         raise InputError("holds no prompts", file=rows.file, field=where, remedy="give at least one prompt")
     settings = row_settings(rows.columns, len(texts), rows.place, rows.file)
-    ids = rows.ids if rows.ids is not None else _ids(texts, settings)
-    kept = _first_rows(ids, texts, settings, rows)
+    labels = _Labels({name: column for name, column in rows.columns.items() if name not in SETTINGS})
+    ids = rows.ids if rows.ids is not None else _ids(texts, settings, labels)
+    kept = _first_rows(ids, texts, settings, labels, rows)
     return PromptSet(
         ids=tuple(ids[row] for row in kept),
         texts=tuple(texts[row] for row in kept),
-        columns={
-            name: tuple(column[row] for row in kept) for name, column in rows.columns.items() if name not in SETTINGS
-        },
+        columns={name: tuple(column[row] for row in kept) for name, column in labels.columns.items()},
         settings=tuple(settings[row] for row in kept) if settings else (),
+        repetitions=len(texts) - len(kept),
     )
 
 
-def _ids(texts: Sequence[str], settings: Sequence[RowSettings]) -> list[str]:
-    """An id by content; a row that sets nothing has its text's, wherever it stands."""
+@dataclass(frozen=True)
+class _Labels:
+    """The columns that set nothing."""
+
+    columns: dict[str, Sequence[Any]]
+
+    def of(self, row: int) -> dict[str, Any]:
+        """A row's, as JSON can say them, so that NaN is NaN."""
+        return {name: json_value(column[row]) for name, column in self.columns.items()}
+
+
+def _ids(texts: Sequence[str], settings: Sequence[RowSettings], labels: _Labels) -> list[str]:
+    """An id by content: of the text, and of what the row sets, if anything.
+
+    Of rows with one text and settings the first has this id, and those with other labels one by their labels too.
+    """
     own = settings or [RowSettings()] * len(texts)
-    return [
-        (digest(text, [getattr(row, name) for name in SETTINGS]) if row else text_hash(text))[:_ID_DIGITS]
-        for text, row in zip(texts, own, strict=True)
-    ]
+    first: dict[str, int] = {}
+    ids = []
+    for row, (text, sets) in enumerate(zip(texts, own, strict=True)):
+        whole = digest(text, [getattr(sets, name) for name in SETTINGS]) if sets else text_hash(text)
+        earlier = first.setdefault(whole, row)
+        is_labelled = earlier != row and labels.of(earlier) != labels.of(row)
+        ids.append((digest(whole, labels.of(row)) if is_labelled else whole)[:_ID_DIGITS])
+    return ids
 
 
 def listed(names: Iterable[str]) -> str:
@@ -113,17 +131,26 @@ def _named(character: str) -> str:
     return "a line break" if character in "\r\n" else f"the character U+{ord(character):04X}"
 
 
-def _first_rows(ids: Sequence[str], texts: list[str], settings: Sequence[RowSettings], rows: SourceRows) -> list[int]:
-    """The first row of each id; the rows after it repeat its text and settings and add nothing."""
+def _first_rows(
+    ids: Sequence[str], texts: list[str], settings: Sequence[RowSettings], labels: _Labels, rows: SourceRows
+) -> list[int]:
+    """The first row of each id; the rows after it repeat all of it and add nothing."""
     first: dict[str, int] = {}
     for row, prompt_id in enumerate(ids):
         earlier = first.setdefault(prompt_id, row)
+        if earlier == row:
+            continue
         if texts[earlier] != texts[row] or (settings and settings[earlier] != settings[row]):
-            raise InputError(
-                f"is the id of another prompt too ({rows.place(earlier)})",
-                file=rows.file,
-                field=rows.place(row),
-                value=prompt_id,
-                remedy="give each prompt an id of its own",
-            )
+            other = "prompt"
+        elif labels.of(earlier) != labels.of(row):
+            other = "row"
+        else:
+            continue
+        raise InputError(
+            f"is the id of another {other} too ({rows.place(earlier)})",
+            file=rows.file,
+            field=rows.place(row),
+            value=prompt_id,
+            remedy=f"give each {other} an id of its own, or leave out id_column",
+        )
     return list(first.values())

@@ -65,7 +65,7 @@ class PromptSource(BaseModel):
     id_column: str | None = Field(
         default=None,
         description="The table's column that holds the prompts' ids. An id stays the same when its prompt is "
-        "edited; without ids, a prompt's id follows from its text.",
+        "edited; without ids, a row's id follows from its text and, where another row has the same text, its labels.",
     )
 
     # Validators of whole fields, as Dagster nests only plainly typed models (no Annotated items).

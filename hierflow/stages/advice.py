@@ -12,7 +12,7 @@ from hierflow.stages.context import Stage
 def advice(stage: Stage, prompts: PromptSet) -> list[str]:
     """A sentence for each thing that will probably disappoint: unknown words, prompts cut off, one layout for all."""
     sampling = stage.adapter.identity
-    found = stage.adapter.warnings(prompts.distinct)
+    found = [*repetitions(prompts), *stage.adapter.warnings(prompts.distinct)]
     if sampling.initial_noise == "shared" and not draws_noise(sampling.scheduler):
         name = scheduler_name(sampling.scheduler)
         found.append(
@@ -25,6 +25,18 @@ def advice(stage: Stage, prompts: PromptSet) -> list[str]:
             "share steps only where these are equal, so these rows save nothing"
         )
     return found
+
+
+def repetitions(prompts: PromptSet) -> list[str]:
+    """A sentence if rows were dropped because they say nothing new; nothing is known of prompts from the store."""
+    rows = prompts.repetitions
+    if not rows:
+        return []
+    repeat, are = ("row repeats", "is") if rows == 1 else ("rows repeat", "are")
+    return [
+        f"{rows:,} {repeat} another one exactly and {are} left out; a label or an id of its own keeps a row, and a "
+        "seed gives it an image of its own"
+    ]
 
 
 def _alone(prompts: PromptSet) -> int:

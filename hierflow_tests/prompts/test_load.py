@@ -28,7 +28,8 @@ def test_without_ids_the_id_follows_from_the_text_alone() -> None:
 
 
 def test_without_ids_a_repeated_text_is_generated_once() -> None:
-    assert from_text("a dog", "a cat", "a dog ").texts == ("a dog", "a cat")
+    prompts = from_text("a dog", "a cat", "a dog ")
+    assert (prompts.texts, prompts.repetitions) == (("a dog", "a cat"), 1)
 
 
 @pytest.mark.parametrize("blank", ["", "  \t ", None])

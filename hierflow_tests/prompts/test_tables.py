@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hierflow.errors import InputError
+from hierflow.hashing import text_hash
 from hierflow.prompts import PromptSet, PromptSource, load_prompts
 
 
@@ -89,13 +91,37 @@ def test_given_ids_keep_a_row_each_for_one_text(tmp_path: Path) -> None:
     assert (prompts.ids, prompts.texts, prompts.distinct) == (("a", "b"), ("a dog", "a dog"), ("a dog",))
 
 
-def test_a_row_that_repeats_id_and_text_is_dropped(tmp_path: Path) -> None:
-    prompts = load(tmp_path, "id,prompt,n\na,a dog,1\nb,a cat,2\na,a dog ,3\n", id_column="id")
-    assert (prompts.ids, prompts.columns) == (("a", "b"), {"n": ("1", "2")})
+def test_a_row_that_repeats_another_one_exactly_is_dropped_and_counted(tmp_path: Path) -> None:
+    prompts = load(tmp_path, "id,prompt,n\na,a dog,1\nb,a cat,2\na,a dog ,1\n", id_column="id")
+    assert (prompts.ids, prompts.columns, prompts.repetitions) == (("a", "b"), {"n": ("1", "2")}, 1)
+    prompts = load(tmp_path, {"prompt": ["a dog"] * 3, "n": [math.nan, 1.0, math.nan]})
+    assert (len(prompts), prompts.repetitions) == (2, 1)
 
 
-def test_without_ids_one_row_of_a_text_is_kept(tmp_path: Path) -> None:
-    assert load(tmp_path, "prompt,n\na dog,1\na dog,2\n").columns == {"n": ("1",)}
+def test_without_ids_rows_of_one_text_with_other_labels_are_rows_of_their_own(tmp_path: Path) -> None:
+    prompts = load(tmp_path, "sku,prompt\nA1,a red mug\nB2,a red mug\nC3,a blue mug\nB2,a red mug\n")
+    assert prompts.columns == {"sku": ("A1", "B2", "C3")}
+    assert prompts.repetitions == 1
+    assert len(set(prompts.ids)) == 3
+
+
+def test_without_ids_a_row_keeps_its_id_as_rows_of_its_text_follow(tmp_path: Path) -> None:
+    before = load(tmp_path, "sku,prompt\nA1,a red mug\nB2,a red mug\n").ids
+    columns_and_rows = "market,prompt,sku\n,a red mug,A1\n,a red mug,B2\n,a red mug,C3\n"
+    assert before[0] == text_hash("a red mug")[:16]
+    assert load(tmp_path, "sku,prompt\nA1,a red mug\nB2,a red mug\nC3,a red mug\n").ids[:2] == before
+    assert load(tmp_path, columns_and_rows).ids[0] == before[0]
+
+
+def test_the_order_of_columns_is_in_no_id(tmp_path: Path) -> None:
+    one = load(tmp_path, "sku,market,prompt\nA1,US,a red mug\nB2,DE,a red mug\n")
+    assert load(tmp_path, "market,prompt,sku\nUS,a red mug,A1\nDE,a red mug,B2\n").ids == one.ids
+
+
+def test_an_id_of_rows_with_other_labels_is_refused(tmp_path: Path) -> None:
+    message = fault(tmp_path, "sku,prompt,campaign\nA1,a mug,spring\nA1,a mug,autumn\n", id_column="sku")
+    assert message.startswith("t.csv: row 2, line 3: 'A1' is the id of another row too (row 1, line 2); ")
+    assert message.endswith("give each row an id of its own, or leave out id_column.")
 
 
 def test_an_id_of_two_texts_is_refused_with_both_places(tmp_path: Path) -> None:

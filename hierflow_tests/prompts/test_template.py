@@ -54,10 +54,11 @@ def test_an_axis_name_may_hold_spaces() -> None:
     assert expand("a {art style}", **{"art style": ["photo"]}).columns == {"art style": ("photo",)}
 
 
-def test_combinations_of_one_text_are_one_row() -> None:
+def test_combinations_of_one_text_are_a_row_each() -> None:
     prompts = expand("{a}{b}", a=["x", "xy"], b=["yz", "z"])
-    assert prompts.texts == ("xyz", "xz", "xyyz")
-    assert prompts.columns["a"] == ("x", "x", "xy")
+    assert prompts.texts == ("xyz", "xz", "xyyz", "xyz")
+    assert len(set(prompts.ids)) == 4
+    assert len(prompts.distinct) == 3
 
 
 @given(
