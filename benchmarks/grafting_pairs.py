@@ -150,7 +150,7 @@ def _images(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> npt.N
     _denoise(stage, compiled, texts)
     ids = compiled.lanes[0].ids
     stored = [stage.store.states.load(ids.final(compiled.leaf_of[text])) for text in texts]
-    return stage.adapter.decode(torch.cat([state[0]["latents"] for state in stored if state]))
+    return np.stack(stage.adapter.decode(torch.cat([state[0]["latents"] for state in stored if state])))
 
 
 def _only(compiled: CompiledPlan, live: npt.NDArray[np.bool_]) -> Plan:

@@ -167,7 +167,7 @@ def decoded(stage: Stage, latents: list[torch.Tensor]) -> npt.NDArray[np.uint8]:
     import torch
 
     parts = [latents[start : start + DECODED_AT_ONCE] for start in range(0, len(latents), DECODED_AT_ONCE)]
-    return np.concatenate([stage.adapter.decode(torch.cat(part)) for part in parts])
+    return np.stack([image for part in parts for image in stage.adapter.decode(torch.cat(part))])
 
 
 def first_level(compiled: CompiledPlan) -> npt.NDArray[np.int64]:

@@ -93,8 +93,8 @@ class Adapter(Protocol):
     def predict(self, latents: torch.Tensor, index: int, conditioning: Tensors) -> torch.Tensor:
         """The guided model output of evaluation number `index` (0-based), one row a node."""
 
-    def decode(self, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
-        """(B, H, W, 3) images of final latents."""
+    def decode(self, latents: torch.Tensor) -> list[npt.NDArray[np.uint8] | None]:
+        """(H, W, 3) the image of each of the final latents (B, ...); None where its pixels are not finite."""
 
     def scorer_of(self, name: str) -> Scorer:
         """What gives images the score `name`, one of :attr:`scorer_versions`."""

@@ -100,11 +100,15 @@ class PipelineAdapter(PipelineIdentity):
         output: torch.Tensor = self.tapped.predict(index, **self.call, latents=latents, **given)
         return output
 
-    def decode(self, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
-        """(B, H, W, 3) images, decoded in padded batches of one size (where memory runs out, of half that)."""
+    def decode(self, latents: torch.Tensor) -> list[npt.NDArray[np.uint8] | None]:
+        """(H, W, 3) images, decoded in padded batches of one size (where memory runs out, of half that).
+
+        None where pixels are not finite, as those of a decoder that overflows in float16.
+        """
         import torch
 
-        family, loaded, images = self.source.family, self.loaded, []
+        family, loaded = self.source.family, self.loaded
+        images: list[npt.NDArray[np.uint8] | None] = []
         with loaded.placement.working(*loaded.networks(loaded.denoiser, family.decoders)):
             done = 0
             while done < len(latents):
@@ -118,12 +122,15 @@ class PipelineAdapter(PipelineIdentity):
                     self._decode_batch //= 2
                     torch.cuda.empty_cache()
                     continue
-                images.append((pixels[:live] * 255).round().astype(np.uint8))
+                images += [
+                    (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None
+                    for image in pixels[:live]
+                ]
                 done += live
-        return np.concatenate(images)
+        return images
 
     def pixels(self, latents: torch.Tensor) -> npt.NDArray[np.float32]:
-        """(B, H, W, 3) images in [0, 1] of a batch of final latents."""
+        """(B, H, W, 3) images in [0, 1] of a batch of final latents; NaN where they have none."""
         decoded: npt.NDArray[np.float32] = self.tapped.decode(
             "np", **self.call, latents=latents, **self.nothing(len(latents))
         )

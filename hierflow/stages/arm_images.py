@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hierflow.hashing import bytes_digest
 from hierflow.images import decode_png, encode_png, image_name
-from hierflow.models.adapter import at_size
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.scoring.pair import ArmImage
 from hierflow.stages.arms import Arm
 from hierflow.stages.context import Stage
-from hierflow.stages.images import final_latents
+from hierflow.stages.decoding import decode_states
 from hierflow.stages.latents import denoise_baselines
 from hierflow.stages.scores import CHUNK
 
@@ -29,8 +28,8 @@ def arm_images(
 ) -> dict[int, ArmImage]:
     """The arm's image of each row, without scores; those whose files are there are not made again.
 
-    A row whose latents are not finite is left out, and said so. The arm's states stay until :func:`forget`, so that a
-    run that is killed goes on from them.
+    A row whose latents or pixels are not finite is left out, and said so. The arm's states stay until :func:`forget`,
+    so that a run that is killed goes on from them.
 
     Args:
         stage: the set.
@@ -88,29 +87,22 @@ def _stored(stage: Stage, arm: Arm, prompts: PromptSet, row: int) -> ArmImage | 
 def _decoded(
     stage: Stage, prompts: PromptSet, arm: Arm, rows: Sequence[int], denoised: Denoised
 ) -> dict[int, ArmImage]:
-    import torch
-
-    by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
-    for row in rows:
-        latents, variant = final_latents(stage, denoised, arm.state(row)), arm.lane_of[row].variant
-        if isinstance(latents, str):
-            stage.say(f"no {arm.name} image of prompt {prompts.ids[row]!r} to compare with: {latents}")
-            continue
-        by_size.setdefault((variant.width, variant.height), []).append((row, latents))
     found = {}
-    for size, group in by_size.items():
-        pixels = at_size(stage.adapter, *size).decode(torch.cat([latents for _, latents in group]))
-        for (row, _), drawn in zip(group, pixels, strict=True):
-            about = {
-                "set": stage.spec.name,
-                "arm": arm.name,
-                "prompt_id": prompts.ids[row],
-                "prompt": prompts.texts[row],
-                "seed": arm.lane_of[row].variant.seed,
-                "tau": arm.compiled.document.tau,
-                "state_id": arm.state(row),
-            }
-            png = encode_png(drawn, about)
-            stage.store.files.write(_path(arm, prompts, row), png, durable=True)
-            found[row] = ArmImage(arm.state(row), _path(arm, prompts, row), bytes_digest(png), {})
+    decoded = decode_states(stage, denoised, [(arm.state(row), arm.lane_of[row].variant) for row in rows])
+    for row, pixels in zip(rows, decoded, strict=True):
+        if isinstance(pixels, str):
+            stage.say(f"no {arm.name} image of prompt {prompts.ids[row]!r} to compare with: {pixels}")
+            continue
+        about = {
+            "set": stage.spec.name,
+            "arm": arm.name,
+            "prompt_id": prompts.ids[row],
+            "prompt": prompts.texts[row],
+            "seed": arm.lane_of[row].variant.seed,
+            "tau": arm.compiled.document.tau,
+            "state_id": arm.state(row),
+        }
+        png = encode_png(pixels, about)
+        stage.store.files.write(_path(arm, prompts, row), png, durable=True)
+        found[row] = ArmImage(arm.state(row), _path(arm, prompts, row), bytes_digest(png), {})
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +13,16 @@ import numpy.typing as npt
 from hierflow.audit.shares import shares
 from hierflow.hashing import bytes_digest
 from hierflow.images import LIGHT, Thumbnails, encode_png, image_name
-from hierflow.models.adapter import at_size
 from hierflow.models.schedulers import scheduler_name
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
+from hierflow.stages.decoding import decode_states
 from hierflow.stages.latents import Denoised, denoise_partition
 from hierflow.stages.scores import CHUNK, Unscored, missing_scores
 from hierflow.store.records import ImageRecord, PartitionRecord
-
-if TYPE_CHECKING:
-    import torch
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     """Denoise, decode and score what partition `key` lacks, and store its record.
 
     Images that exist and are intact are neither denoised nor decoded again; scores of the same version are not
-    computed again. A prompt whose latents are not finite fails alone.
+    computed again. An image whose latents or pixels are not finite fails alone.
 
     Raises:
         RunError: the plan was made for another model.
@@ -182,32 +177,21 @@ def _decoded(
     images: Sequence[WantedImage],
     paid: Mapping[Lane, npt.NDArray[np.float64]],
 ) -> Iterator[ImageRecord]:
-    """Decode and write some images; those without usable latents come back with their error."""
-    latents = [final_latents(stage, denoised, image.record.state) for image in images]
-    usable = [row for row, tensor in enumerate(latents) if isinstance(tensor, str) is False]
-    pixels: dict[int, Pixels] = {}
+    """Decode and write some images; those that there is nothing to see of come back with their error."""
     thumbnails = Thumbnails(stage.store.files)
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for row in usable:
-        variant = images[row].lane.variant
-        by_size.setdefault((variant.width, variant.height), []).append(row)
-    for size, rows in by_size.items():
-        import torch
-
-        decoded = at_size(stage.adapter, *size).decode(torch.cat([latents[row] for row in rows]))
-        pixels |= dict(zip(rows, decoded, strict=True))
-    for row, image in enumerate(images):
-        if row not in pixels:
-            yield replace(image.record, run=stage.run, error=str(latents[row]))
+    decoded = decode_states(stage, denoised, [(image.record.state, image.lane.variant) for image in images])
+    for image, pixels in zip(images, decoded, strict=True):
+        if isinstance(pixels, str):
+            yield replace(image.record, run=stage.run, error=pixels)
             continue
-        png = encode_png(pixels[row], _provenance(stage, compiled, prompts, image))
+        png = encode_png(pixels, _provenance(stage, compiled, prompts, image))
         name = image_name(image.record.prompt_id, image.record.state, image.record.image_index)
         path = f"images/{compiled.document.decoder[:8]}/{name}"
         # Durable: the record that follows says the file is whole, and nobody looks inside it again.
         stage.store.files.write(path, png, durable=True)
         sha256 = bytes_digest(png)
         if len(png) > LIGHT:
-            thumbnails.keep(sha256, pixels[row])
+            thumbnails.keep(sha256, pixels)
         share = float(paid[image.lane][image.leaf])
         yield replace(image.record, path=path, sha256=sha256, size=len(png), run=stage.run, paid=share)
 
@@ -219,19 +203,6 @@ def _as_before(earlier: dict[tuple[str, int, str], ImageRecord], image: ImageRec
         return image
     run = found.run if found.sha256 == image.sha256 else image.run
     return replace(image, paid=found.paid + image.paid, run=run)
-
-
-def final_latents(stage: Stage, denoised: Denoised, state: str) -> Any:
-    """The latents of a final state, (1, ...), or a sentence that says why there are none."""
-    latents: torch.Tensor | None = denoised.states.get(state)
-    if latents is None:
-        stored = stage.store.states.load(state)
-        if stored is None:
-            return "the stored latents are lost or damaged; run the partition again"
-        latents = stored[0]["latents"]
-    if not bool(latents.isfinite().all()):
-        return "the latents are not finite; try diffusion.dtype: float32"
-    return latents.to(stage.adapter.runtime.device)
 
 
 def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image: WantedImage) -> dict[str, Any]:

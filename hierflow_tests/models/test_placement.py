@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -102,7 +103,7 @@ def test_decoding_takes_smaller_batches_where_memory_runs_out(tmp_path: Path) ->
     images = []
     for promised in (False, True):
         adapter: Any = open_model(DiffusionSpec.model_validate({**settings, "deterministic": promised}), tmp_path)
-        images.append(adapter.decode(latents))
+        images.append(np.stack(adapter.decode(latents)))
         seen: list[int] = []
 
         def full(module: Any, args: Any, kwargs: Any, seen: list[int] = seen) -> None:
@@ -115,6 +116,18 @@ def test_decoding_takes_smaller_batches_where_memory_runs_out(tmp_path: Path) ->
             with pytest.raises(torch.OutOfMemoryError):
                 adapter.decode(latents)
         else:
-            again = adapter.decode(latents)
+            again = np.stack(adapter.decode(latents))
             assert seen == [8, 4, *[2] * 6]
             assert abs(again.astype(int) - images[0]).max() <= 1
+
+
+def test_an_image_whose_pixels_overflow_is_none_and_the_others_are_as_they_are(tmp_path: Path) -> None:
+    folder = save_tiny_stable_diffusion(tmp_path)
+    adapter = open_model(DiffusionSpec(model=str(folder), steps=3, height=SIZE, width=SIZE), tmp_path)
+    latents = torch.randn(3, 4, SIZE // 2, SIZE // 2, generator=torch.Generator().manual_seed(0))
+    usual = adapter.decode(latents)
+    latents[1] = torch.finfo(torch.float32).max
+    first, overflown, last = adapter.decode(latents)
+    assert overflown is None
+    np.testing.assert_array_equal(first, usual[0])
+    np.testing.assert_array_equal(last, usual[2])

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from hierflow.audit.account import Audit
 from hierflow.images import decode_png
 from hierflow.models import registry
+from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import OpenProgress, Silent
 from hierflow.prompts import PromptSet, load_prompts
@@ -135,6 +137,20 @@ def carried_out(stage: Stage, rebuild: str = "") -> Run:
         make_partition(stage, compiled, prompts, key)
     assembled = assemble(stage, compiled, prompts)
     return Run(stage, compiled, prompts, assembled, audit(stage, compiled, assembled.rows), keys)
+
+
+def spoil_first_image(patch: pytest.MonkeyPatch) -> None:
+    """From now on, the first image that is decoded has a pixel that is no number."""
+    real, spoiled = PipelineAdapter.pixels, list[bool]()
+
+    def pixels(self: PipelineAdapter, latents: torch.Tensor) -> np.ndarray:
+        made = real(self, latents)
+        if not spoiled:
+            spoiled.append(True)
+            made[0, 3, 4, 1] = np.nan
+        return made
+
+    patch.setattr(PipelineAdapter, "pixels", pixels)
 
 
 def assert_equal(one: dict[Key, Any], other: dict[Key, Any]) -> None:

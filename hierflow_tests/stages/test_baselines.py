@@ -17,7 +17,7 @@ from hierflow.spec import ImageSetSpec
 from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.baselines import measure, outstanding
-from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, planned, spec_of, stage_of
+from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, planned, spec_of, spoil_first_image, stage_of
 
 ALL = list(range(len(PROMPTS)))
 
@@ -164,3 +164,15 @@ def test_a_damaged_baseline_is_made_again_and_told_of(tiny_learned: Path, storag
     found = measure(again, run.compiled, run.prompts, run.assembled.rows)
     assert found == pairs
     assert any(path in sentence and "made again" in sentence for sentence in said)
+
+
+def test_a_baseline_whose_pixels_are_not_finite_is_left_out_and_said_so(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, said = carry_out(spec_with(tiny_learned, storage)), list[str]()
+    spoil_first_image(monkeypatch)
+    pairs = measured(replace(run, stage=replace(run.stage, say=said.append)))
+    assert len(pairs) == len(PROMPTS) - 1
+    (sentence,) = said
+    assert sentence.startswith("no standard image of prompt ")
+    assert "the pixels are not finite" in sentence

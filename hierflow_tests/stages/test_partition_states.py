@@ -133,7 +133,7 @@ def test_a_prompt_that_fails_alone_is_named_alone(
     spec = document(tiny_learned, tmp_path)
     planned(stage_of(spec))
     key = next(key for key in current(stage_of(spec)).document.keys if len(states_of(spec)[key].prompts) == 2)
-    good = "hierflow.stages.images.final_latents"
+    good = "hierflow.stages.decoding.final_latents"
     calls: list[str] = []
 
     def spoil_the_first(stage: Stage, denoised: Any, state: str) -> Any:

@@ -16,7 +16,7 @@ from hierflow.spec import ImageSetSpec, SharingSpec
 from hierflow.stages.auditing import audit
 from hierflow.stages.outlook import look_ahead
 from hierflow.stages.pilot import BUDGETS, load_pilot
-from hierflow_tests.stages.runs import carry_out, planned, spec_of, stage_of
+from hierflow_tests.stages.runs import carry_out, planned, spec_of, spoil_first_image, stage_of
 
 PROMPTS = [
     f"{color} {thing}" for color in ("red", "blue", "green", "pink") for thing in ("mug", "hat", "cat", "fish")
@@ -121,3 +121,14 @@ def test_a_score_that_images_are_not_given_is_refused(tiny_learned: Path, storag
 def test_one_of_tau_budget_and_quality(also: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="each of them decides how much is shared"):
         SharingSpec.model_validate({"quality": {"max_loss": 0.1}, **also})
+
+
+@pytest.mark.usefixtures("likeness")
+def test_an_image_whose_pixels_are_not_finite_is_not_compared(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_first_image(monkeypatch)
+    stage = stage_of(spec_with(tiny_learned, 60.0, storage))
+    found = load_pilot(stage, planned(stage)[0].document.pilot)
+    assert found is not None
+    assert [point.pairs for point in found.points] == [len(PROMPTS) - 1] * len(found.points)

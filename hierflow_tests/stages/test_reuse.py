@@ -11,7 +11,15 @@ import torch
 
 from hierflow.hashing import text_hash
 from hierflow.models.loaded import LoadedModel
-from hierflow_tests.stages.runs import PROMPTS, assert_equal, carried_out, carry_out, spec_of, stage_of
+from hierflow_tests.stages.runs import (
+    PROMPTS,
+    assert_equal,
+    carried_out,
+    carry_out,
+    spec_of,
+    spoil_first_image,
+    stage_of,
+)
 
 NoLoading = Callable[[], None]
 
@@ -109,3 +117,20 @@ def test_a_prompt_whose_latents_are_not_finite_fails_alone(tiny_learned: Path) -
     assert [row.status for row in run.assembled.rows] == ["current", "failed"] + ["current"] * 4
     assert "not finite" in run.assembled.rows[1].error
     assert run.account.books.problems == ()
+
+
+def test_a_prompt_whose_pixels_are_not_finite_fails_alone_and_needs_no_step_more(
+    tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(tiny_learned, storage=tmp_path)
+    with monkeypatch.context() as patch:
+        spoil_first_image(patch)
+        run = carry_out(spec)
+    (failed,) = (row for row in run.assembled.rows if row.status == "failed")
+    assert failed.error.startswith("the pixels are not finite; try diffusion.dtype: float32")
+    assert not failed.image_path
+    assert sum(row.status == "current" for row in run.assembled.rows) == len(PROMPTS) - 1
+    again = carry_out(spec)
+    assert again.assembled.complete
+    assert again.account.books.executed == 0
+    assert_equal(again.pixels(), carry_out(spec_of(tiny_learned)).pixels())

@@ -127,7 +127,7 @@ def test_the_same_networks_serve_other_settings(made: Made) -> None:
     assert other.identity.root(0) != adapter.identity.root(0)
     assert (other.encoder_fingerprint != adapter.encoder_fingerprint) is made.case.negative
     generators = [torch.Generator().manual_seed(0)]
-    images = [one.decode(one.initial_latents(generators)) for one in (adapter, other, adapter)]
+    images = [np.stack(one.decode(one.initial_latents(generators))) for one in (adapter, other, adapter)]
     assert [image.shape for image in images] == [(1, SIZE, side, 3) for side in (SIZE, SIZE * 2, SIZE)]
 
 

@@ -58,7 +58,7 @@ def test_unclip_guides_both_its_samplers_or_neither(karlo: Path) -> None:
 def test_unclips_super_resolution_is_the_same_beside_whatever_it_is_done(karlo: Path) -> None:
     adapter = opened(karlo)
     latents = torch.randn(9, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    together = adapter.decode(latents)
+    together = np.stack(adapter.decode(latents))
     assert np.array_equal(together[[8, 3]], adapter.decode(latents[[8, 3]]))
     assert np.array_equal(together, opened(karlo, seed=1).decode(latents))
     assert not np.array_equal(together[0], together[1])
