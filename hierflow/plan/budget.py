@@ -16,7 +16,7 @@ _ROUNDING, _SMALL = 1e-12, 1e-6
 
 
 def tau_within(
-    budget: float, tree: EmbeddingTree, steps: Steps, lanes: Sequence[npt.NDArray[np.bool_]] | None = None
+    budget: float, tree: EmbeddingTree, steps: Steps, lanes: Sequence[npt.NDArray[np.int64]] | None = None
 ) -> float:
     """The smallest tau at which a plan takes at most `budget` of the standard evaluations.
 
@@ -27,16 +27,17 @@ def tau_within(
         budget: planned / standard, in (0, 1].
         tree: the tree.
         steps: as :func:`hierflow.plan.segments.compile_plan` takes them.
-        lanes: (N,) each, which prompts share a frontier; by default all share one.
+        lanes: the prompts (leaves of the tree) that share a frontier, for each of them; by default all share one.
 
     Raises:
         InputError: no tau makes the set so cheap.
     """
-    whole = [np.ones(tree.leaves, dtype=bool)] if lanes is None else list(lanes)
+    own = [np.arange(tree.leaves)] if lanes is None else list(lanes)
 
     def share(tau: float) -> float:
-        plans = [compile_plan(tree, tau, steps, live) for live in whole]
-        return sum(plan.evaluations for plan in plans) / sum(plan.standard_evaluations for plan in plans)
+        plan = compile_plan(tree, tau, steps)
+        planned = sum(plan.steps_of(plan.leading_to(leaves)) for leaves in own)
+        return planned / (sum(map(len, own)) * plan.steps)
 
     count = len(steps) if isinstance(steps, tuple) else steps
     reach = (count - 1) / np.arange(1, max(count, 2), dtype=np.float64)  # tau over phi, of every step that can share

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from hierflow.hashing import digest
 from hierflow.plan.document import PlanDocument
 from hierflow.plan.identity import StateIds, conditioning_id
-from hierflow.plan.lanes import Lane, Variant, steps_of
+from hierflow.plan.lanes import Lane, Variant
 from hierflow.plan.partitions import owners
 from hierflow.plan.segments import Plan, compile_plan
 from hierflow.prompts import PromptSet
@@ -39,12 +40,9 @@ class CompiledPlan:
         return live
 
     @property
-    def variant_masks(self) -> list[npt.NDArray[np.bool_]]:
-        """(N,) for each variant, which leaves have images of it."""
-        masks = np.zeros((len(self.document.variants), self.planted.tree.leaves), dtype=bool)
-        for mask, planned in zip(masks, self.document.variants, strict=True):
-            mask[list(planned.leaves)] = True
-        return list(masks)
+    def variant_leaves(self) -> list[npt.NDArray[np.int64]]:
+        """The leaves that have images of each variant."""
+        return [np.array(planned.leaves, dtype=np.int64) for planned in self.document.variants]
 
     @cached_property
     def leaf_of(self) -> dict[str, int]:
@@ -119,7 +117,7 @@ class CompiledPlan:
 
     def evaluations_of(self, key: str | None) -> int:
         """The denoiser steps of a partition, or of the trunk if `key` is None, all lanes together."""
-        return sum(steps_of(self.plan, self.segments_of(key, lane)) for lane in self.lanes)
+        return sum(self.plan.steps_of(self.segments_of(key, lane)) for lane in self.lanes)
 
     @cached_property
     def _texts_by_partition(self) -> list[list[str]]:
@@ -133,13 +131,16 @@ class CompiledPlan:
         self.document.partition(key)
         return self._texts_by_partition[self.document.keys.index(key)]
 
-    def images_of(self, prompts: PromptSet, lane: Lane) -> npt.NDArray[np.int64]:
-        """(N,) how many images of a lane each leaf of the tree stands for; 0 for those that have none in it."""
-        images, document = np.zeros(self.planted.tree.leaves, dtype=np.int64), self.document
-        for leaf in lane.leaves:
-            rows = prompts.rows_of(self.planted.texts[leaf])
-            images[leaf] = sum(document.variant_of(prompts.settings_of(row)) == lane.variant for row in rows)
-        return images
+    def images_of(self, prompts: PromptSet, lanes: Iterable[Lane]) -> Iterator[tuple[Lane, npt.NDArray[np.int64]]]:
+        """Each lane, and (N,) how many of its images each leaf of the tree stands for; 0 where it has none in it."""
+        counts: dict[Variant, Counter[int]] = {}
+        for text, leaf in self.leaf_of.items():
+            for row in prompts.rows_of(text):
+                counts.setdefault(self.document.variant_of(prompts.settings_of(row)), Counter())[leaf] += 1
+        for lane in lanes:
+            images, own = np.zeros(self.planted.tree.leaves, dtype=np.int64), counts[lane.variant]
+            images[list(own)] = list(own.values())
+            yield lane, images
 
     def partition_of_text(self) -> dict[str, str]:
         """The partition key of every text hash."""

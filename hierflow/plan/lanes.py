@@ -59,12 +59,7 @@ class Lane:
     @cached_property
     def segments(self) -> Int:
         """The segments that lead to its prompts, ascending, so that parents stand before children."""
-        plan, leading = self.plan, set[int]()
-        for segment in plan.segment_of_node[self.leaves].tolist():
-            while segment >= 0 and segment not in leading:
-                leading.add(segment)
-                segment = int(plan.parent[segment])
-        return np.array(sorted(leading), dtype=np.int64)
+        return self.plan.leading_to(self.leaves)
 
     @property
     def states(self) -> Iterator[str]:
@@ -77,14 +72,9 @@ class Lane:
     @property
     def evaluations(self) -> int:
         """Denoiser steps it takes."""
-        return steps_of(self.plan, self.segments)
+        return self.plan.steps_of(self.segments)
 
     @property
     def standard_evaluations(self) -> int:
         """Denoiser steps without sharing."""
         return len(self.leaves) * self.plan.steps
-
-
-def steps_of(plan: Plan, segments: Int) -> int:
-    """The denoiser steps of some segments."""
-    return int((plan.last[segments] - plan.first[segments] + 1).sum())

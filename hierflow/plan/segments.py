@@ -126,6 +126,19 @@ class Plan:
             segment = int(self.parent[segment])
         return path[::-1]
 
+    def leading_to(self, leaves: Int) -> Int:
+        """The segments on the paths of some live prompts, ascending, so that parents stand before children."""
+        leading = set[int]()
+        for segment in self.segment_of_node[leaves].tolist():
+            while segment >= 0 and segment not in leading:
+                leading.add(segment)
+                segment = int(self.parent[segment])
+        return np.array(sorted(leading), dtype=np.int64)
+
+    def steps_of(self, segments: Int) -> int:
+        """The denoiser steps of some segments."""
+        return int((self.last[segments] - self.first[segments] + 1).sum())
+
     def _checked(self, k: int) -> int:
         if not 1 <= k <= self.steps:
             raise ValueError(f"step {k} is not in 1 .. {self.steps}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from hierflow.audit.shares import shares
 from hierflow.hashing import text_hash
 from hierflow.images import (
@@ -153,7 +151,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
                     node_path=node_path(compiled, leaf),
                     image_path=image.path if image else "",
                     image_sha256=image.sha256 if image else "",
-                    evaluations=float(planned[lane][leaf]),
+                    evaluations=planned[lane][leaf],
                     evaluations_paid=image.paid if image else 0.0,
                     run_id=image.run if image else "",
                     scores=dict(image.scores) if image else {},
@@ -184,14 +182,14 @@ def _last_good_images(stage: Stage) -> dict[tuple[str, int], ImageRecord]:
     return found
 
 
-def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, np.ndarray]:
-    """(N,) for every lane the evaluations planned for one image of each prompt; all images sum to the plan."""
+def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, dict[int, float]]:
+    """The evaluations planned for one image of each prompt (leaf), by the lane; all images sum to the plan."""
     plan = compiled.plan
     steps = (plan.last - plan.first + 1).astype(float)
     found = {}
-    for lane in compiled.lanes:
+    for lane, images in compiled.images_of(prompts, compiled.lanes):
         own = dict(zip(lane.segments.tolist(), steps[lane.segments].tolist(), strict=True))
-        found[lane] = shares(plan, own, compiled.images_of(prompts, lane))
+        found[lane] = dict(zip(lane.leaves.tolist(), shares(plan, own, images)[lane.leaves].tolist(), strict=True))
     return found
 
 

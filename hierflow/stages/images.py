@@ -146,7 +146,7 @@ def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], imag
 def _paid(
     stage: Stage, compiled: CompiledPlan, prompts: PromptSet, denoised: Denoised, missing: Sequence[WantedImage]
 ) -> dict[Lane, npt.NDArray[np.float64]]:
-    """(N,) for every lane: the evaluations that were executed for one image of each prompt.
+    """(N,) for every lane that lacks images: the evaluations that were executed for one image of each prompt.
 
     What this run executed is shared by the images it makes. What was executed above the cut for this plan is
     shared by all images under it, whichever partition they lie in.
@@ -157,15 +157,16 @@ def _paid(
         if entry.stage == "trunk" and entry.plan == compiled.document.id:
             for work in entry.work:  # a chain occurs again where a trunk that broke off was taken up
                 trunk[work.chain] += work.last - work.first + 1
+    here: dict[Lane, npt.NDArray[np.int64]] = {}
+    for image in missing:
+        here.setdefault(image.lane, np.zeros(planted.tree.leaves, dtype=np.int64))[image.leaf] += 1
+    executed: dict[Lane, dict[int, float]] = {lane: {} for lane in here}
+    for stretch in denoised.stretches:
+        executed[stretch.lane][stretch.segment] = float(len(stretch))
     result = {}
-    for lane in compiled.lanes:
-        here = np.zeros(len(planted.texts), dtype=np.int64)
-        for image in missing:
-            here[image.leaf] += image.lane is lane
-        executed = {s.segment: float(len(s)) for s in denoised.stretches if s.lane is lane}
+    for lane, everyone in compiled.images_of(prompts, here):
         above = {int(s): float(trunk[lane.ids.chain(int(s))]) for s in compiled.segments_of(None, lane)}
-        everyone = compiled.images_of(prompts, lane)
-        result[lane] = shares(plan, executed, here) + shares(plan, above, everyone)
+        result[lane] = shares(plan, executed[lane], here[lane]) + shares(plan, above, everyone)
     return result
 
 

@@ -139,7 +139,7 @@ def told(point: Point, target: QualityTarget) -> str:
 
 def _taus(unshared: CompiledPlan) -> list[tuple[float, float]]:
     """The budgets that the set can be made for, and the tau of each."""
-    lanes, found = unshared.variant_masks, []
+    lanes, found = unshared.variant_leaves, []
     for budget in BUDGETS:
         try:
             tau = tau_within(budget, unshared.planted.tree, unshared.document.evaluations_a_step, lanes)

@@ -103,7 +103,7 @@ def _founded(
     unshared, tau = _compiled(stage, prompts, layout, 0.0), sharing.tau
     if sharing.budget is not None:
         steps = unshared.document.evaluations_a_step
-        tau = tau_within(sharing.budget, layout.planted.tree, steps, unshared.variant_masks)
+        tau = tau_within(sharing.budget, layout.planted.tree, steps, unshared.variant_leaves)
     elif sharing.quality is not None:
         name = pilot_name(stage, unshared, prompts, sharing.quality)
         found = load_pilot(stage, name)

@@ -53,7 +53,7 @@ def passed_over(compiled: CompiledPlan) -> set[str]:
     going, staying = set[str](), set[str]()
     for lane in lanes_of(plan, planted, document):
         ids = lane.ids
-        for segment in range(len(plan.nodes)):
+        for segment in lane.segments.tolist():
             alone = plan.sizes[segment] == 1 and bool(compiled.live[plan.served(segment)[0]])
             steps = range(int(plan.first[segment]), int(plan.last[segment]))
             (going if alone else staying).update(ids.at(segment, step) for step in steps)

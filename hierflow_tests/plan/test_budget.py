@@ -54,7 +54,7 @@ def test_prompts_that_may_not_share_are_budgeted_apart(
     chosen = data.draw(st.lists(st.booleans(), min_size=tree.leaves, max_size=tree.leaves))
     lanes = [mask for mask in (np.array(chosen), ~np.array(chosen)) if mask.any()]
     try:
-        tau = tau_within(budget, tree, 6, lanes)
+        tau = tau_within(budget, tree, 6, [np.flatnonzero(live) for live in lanes])
     except InputError:
         return
     planned = sum(compile_plan(tree, tau, 6, live).evaluations for live in lanes)

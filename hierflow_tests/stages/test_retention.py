@@ -71,6 +71,18 @@ def test_it_looks_again_only_once_a_partition_has_been_run(
     assert retained(edited).states > 0
 
 
+def test_what_goes_lies_on_the_paths_of_the_lane_that_has_it(tiny_learned: Path, tmp_path: Path) -> None:
+    """A seed a row: naming the whole tree's states in every lane would be quadratic."""
+    rows = [f"{prompt},{seed}" for seed, prompt in enumerate(PROMPTS)]
+    (tmp_path / "seeds.csv").write_text("\n".join(["prompt,seed", *rows]))
+    spec = document(tiny_learned, tmp_path, prompts={"table": str(tmp_path / "seeds.csv")})
+    compiled, _ = planned(stage_of(spec))
+    going = passed_over(compiled)
+    assert len(compiled.lanes) == len(PROMPTS)
+    assert all(going & set(lane.states) for lane in compiled.lanes)
+    assert going <= {state for lane in compiled.lanes for state in lane.states}
+
+
 def test_states_of_retired_prompts_and_shared_with_them_stay(tiny_learned: Path, tmp_path: Path) -> None:
     first = carry_out(document(tiny_learned, tmp_path))
     retained(first)
