@@ -72,8 +72,8 @@ def generate(
         tau: how much is shared; 0 shares nothing.
         linkage: "ward", "average" or "centroid".
         embedding: what the tree clusters by: "conditioning", "text_encoder", or a sentence-transformers model.
-        storage: where states and images are kept, so that a second call reuses them; by default in memory, for
-            this call only.
+        storage: where states and images are kept, so that a later call that shares steps with this one reuses them;
+            by default in memory, for this call only. It has no say in the images: every call founds its tree anew.
         name: of the set in `storage`.
         progress: show a bar, or lines where there is no terminal.
         **diffusion: further fields of the document's `diffusion` section: steps, guidance_scale, scheduler, seed,
@@ -94,7 +94,7 @@ def generate(
         "prompts": dict(prompts) if isinstance(prompts, Mapping) else {"text": list(prompts)},
         "diffusion": {"model": model, **diffusion},
         "embedding": {"from": embedding},
-        "sharing": {"tau": tau, "linkage": linkage},
+        "sharing": {"tau": tau, "linkage": linkage, "tree": "fresh"},
         "storage": {"path": str(storage) if storage else f"memory://hierflow-{uuid.uuid4().hex}"},
     }
     spec = validated(ImageSetSpec, fields, "")

@@ -72,6 +72,18 @@ def test_a_second_call_with_the_same_storage_makes_nothing(tiny_learned: Path, t
     assert (tmp_path / "generated" / "manifest.parquet").is_file()
 
 
+def test_what_earlier_calls_left_in_the_storage_has_no_say_in_the_images(tiny_learned: Path, tmp_path: Path) -> None:
+    prompts = ["a blue mug", "a red chair"]
+    alone = generated(tiny_learned, prompts, tau=3.0)
+    earlier = generated(tiny_learned, ["a red mug", "two green cats", "a blue mug"], tau=3.0, storage=tmp_path)
+    after = generated(tiny_learned, prompts, tau=3.0, storage=tmp_path)
+    again = generated(tiny_learned, ["a red mug", "two green cats", "a blue mug"], tau=3.0, storage=tmp_path)
+    assert after.plan.evaluations == alone.plan.evaluations
+    assert all(np.array_equal(*pair) for pair in zip(pixels(alone), pixels(after), strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(pixels(earlier), pixels(again), strict=True))
+    assert again.evaluations == 0
+
+
 def test_without_storage_calls_know_nothing_of_each_other(tiny_learned: Path) -> None:
     assert generated(tiny_learned).evaluations == generated(tiny_learned).evaluations > 0
 
