@@ -23,8 +23,9 @@ from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import OpenProgress
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.assembly import ASSESSED, is_marked, state_of_quality
+from hierflow.stages.assembly import is_assessed
 from hierflow.stages.context import Stage
+from hierflow.stages.quality_summary import missed_floor
 from hierflow.stages.todo import todo
 
 _SETTINGS = """\
@@ -39,6 +40,7 @@ concurrency:
           applyLimitPerUniqueValue: true
         limit: 1
 """
+_CHECK_FAILED = "DagsterAssetCheckFailedError"  # not among the public names
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -126,9 +128,10 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
             return
     adopt_stored(instance, served, stage.store, compiled)
     runner.execute(served.names.finish_job, tags)
-    state = state_of_quality(stage.store, compiled, served.spec.scoring)
-    if not (done.interrupted or is_marked(stage.store, ASSESSED, state)):
+    if not (done.interrupted or is_assessed(stage.store, compiled, served.spec.scoring)):
         runner.execute(served.names.quality_job, tags)
+    if is_assessed(stage.store, compiled, served.spec.scoring) and (missed := missed_floor(stage)):
+        done.problems.append(f"{served.names.quality_job}: {missed}")
 
 
 def home_of(document: Path) -> Path:
@@ -197,7 +200,10 @@ class _Runner:
     def execute(
         self, job: str, tags: Mapping[str, str], partition: str | None = None, ops: Mapping[str, Any] | None = None
     ) -> set[str]:
-        """Run a job; returns the steps that succeeded. What failed is noted in the launch."""
+        """Run a job; returns the steps that succeeded. What failed is noted in the launch.
+
+        A floor that is missed is not: the report in the store says so, also to commands that find it made.
+        """
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
@@ -210,7 +216,7 @@ class _Runner:
                 **tags,
             },
         )
-        if not result.success:
+        if not (result.success or _missed_a_floor(result)):
             self.done.problems.append(_why(result, partition or job))
             self.done.interrupted = self.done.interrupted or _was_interrupted(result)
         return {str(event.step_key) for event in result.all_events if event.is_step_success}
@@ -218,8 +224,18 @@ class _Runner:
 
 def _was_interrupted(result: Any) -> bool:
     """Whether a run ended because of a signal (Ctrl-C, or SIGTERM): Dagster turns it into a step's failure."""
-    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    return any(error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in failures)
+    return dg.DagsterExecutionInterruptedError.__name__ in _failures(result)
+
+
+def _missed_a_floor(result: Any) -> bool:
+    """Whether nothing in a run failed but a check that holds back what is downstream."""
+    return _failures(result) == {_CHECK_FAILED}
+
+
+def _failures(result: Any) -> set[str]:
+    """The classes of the errors that steps of a run failed with, by name."""
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return {str(error.cls_name) for error in errors if error}
 
 
 def _why(result: Any, what: str) -> str:

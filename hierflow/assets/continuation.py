@@ -20,7 +20,7 @@ from hierflow.assets.liveness import active_runs, is_dead, partition_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.stages.assembly import ASSEMBLED, ASSESSED, is_marked, state_of_quality, state_of_records
+from hierflow.stages.assembly import ASSEMBLED, is_assessed, is_marked, state_of_records
 from hierflow.stages.todo import ATTEMPTS, todo
 from hierflow.store.plans import Pointer
 
@@ -86,7 +86,7 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
             return NextStep(f"the job {names.finish_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
         attempt = history.finishes.ended + 1
         return NextStep("manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=attempt)
-    if not is_marked(store, ASSESSED, state_of_quality(store, compiled, served.spec.scoring)):
+    if not is_assessed(store, compiled, served.spec.scoring):
         if history.assessments.failed >= ATTEMPTS:
             return NextStep(f"the job {names.quality_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
         attempt = history.assessments.ended + 1

@@ -23,6 +23,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet
 from hierflow.scoring.quality import Quality
+from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.comparison import Comparison
 from hierflow.stages.context import Stage
@@ -30,7 +31,6 @@ from hierflow.stages.history import HISTORY_PAGE
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.stages.partition_states import SHOWN, PartitionState
 from hierflow.stages.pilot import load_pilot
-from hierflow.stages.quality import QUALITY, QUALITY_PAGE
 from hierflow.stages.space import Space
 from hierflow.store.records import ImageRecord, PartitionRecord
 

@@ -39,10 +39,9 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays import image_set_metadata
-        from hierflow.stages.assembly import ASSEMBLED, mark, state_of_records
+        from hierflow.stages.assembly import ASSEMBLED, QUALITY_PAGE, mark, state_of_records
         from hierflow.stages.image_set import assemble
         from hierflow.stages.partition_states import partition_states
-        from hierflow.stages.quality import QUALITY_PAGE
         from hierflow.stages.retention import retain
         from hierflow.stages.space import space_of
 

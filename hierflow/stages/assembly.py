@@ -10,7 +10,9 @@ from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 
 ASSEMBLED, ASSESSED = "assembled.json", "assessed.json"
-"""The marks of manifest and gallery, and of the quality page."""
+"""The marks of manifest and gallery, and of the quality report."""
+QUALITY, QUALITY_PAGE = "quality.json", "quality.html"
+"""The quality report: its figures, and its page."""
 
 
 def state_of_records(store: SetStore, compiled: CompiledPlan) -> str:
@@ -27,6 +29,11 @@ def state_of_quality(store: SetStore, compiled: CompiledPlan, scoring: ScoringSp
 def mark(store: SetStore, which: str, state: str) -> None:
     """Note that a report (of :data:`ASSEMBLED` and :data:`ASSESSED`) shows `state`, read before it was made."""
     write_json(store.files, which, {"state": state})
+
+
+def is_assessed(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -> bool:
+    """Whether the quality report is there and of the set as it stands."""
+    return is_marked(store, ASSESSED, state_of_quality(store, compiled, scoring)) and store.files.exists(QUALITY)
 
 
 def is_marked(store: SetStore, which: str, state: str) -> bool:

@@ -16,13 +16,13 @@ from hierflow.scoring.pair import SHARED
 from hierflow.scoring.quality import Diversity, Quality, Twins
 from hierflow.stages.arm_images import FOLDER
 from hierflow.stages.arms import STANDARD
+from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.baselines import measure, outstanding, whole
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import GALLERY
 from hierflow.stages.looks import looks_of
 from hierflow.stages.thumbnails import thumbnails_of
 
-QUALITY, QUALITY_PAGE = "quality.json", "quality.html"
 _SAMPLE = 64
 """A start for `scoring.baseline_sample`, as its description says."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.context import Stage
-from hierflow.stages.quality import QUALITY, QUALITY_PAGE
 
 
 def quality_summary(stage: Stage) -> dict[str, Any] | None:
@@ -29,3 +29,10 @@ def quality_summary(stage: Stage) -> dict[str, Any] | None:
         "near_duplicates": len(found["twins"]),
         "blank": len(found["blank"]),
     }
+
+
+def missed_floor(stage: Stage) -> str:
+    """Why the set misses its floor, by the last quality report; empty if that does not say that it does."""
+    found = quality_summary(stage)
+    verdict = found["verdict"] if found else None
+    return str(verdict["reason"]) if verdict and verdict["state"] == "blocked" else ""

@@ -46,7 +46,7 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         "name": stage.spec.name,
         "prompts": len({row.prompt_id for row in made.rows}),
         "images": made.current,
-        "complete": made.complete and not done.problems,
+        "complete": made.complete,
         "partitions": {
             "total": len(compiled.document.partitions),
             "run": len(done.run),

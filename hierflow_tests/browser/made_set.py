@@ -11,7 +11,7 @@ from typing import Any
 
 from hierflow.assets.names import INVOCATION_TAG, SetNames
 from hierflow.document import load_document
-from hierflow.stages.assembly import ASSESSED, is_marked, state_of_quality
+from hierflow.stages.assembly import is_assessed
 from hierflow.stages.context import Stage
 from hierflow.stages.todo import ATTEMPTS
 from hierflow.store import SetStore
@@ -88,8 +88,7 @@ class MadeSet:
     def _is_assessed(self) -> bool:
         compiled = self.store.plans.current()
         assert compiled is not None
-        state = state_of_quality(self.store, compiled, load_document(self.document).scoring)
-        return is_marked(self.store, ASSESSED, state)
+        return is_assessed(self.store, compiled, load_document(self.document).scoring)
 
     def _has_succeeded(self, request: str) -> bool:
         (status,) = [run["status"] for run in self.dagster.runs() if run["runId"] == request]

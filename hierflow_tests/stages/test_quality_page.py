@@ -10,9 +10,10 @@ import pytest
 
 from hierflow.scoring.quality import Quality
 from hierflow.spec import ImageSetSpec
+from hierflow.stages.assembly import QUALITY_PAGE
 from hierflow.stages.baselines import outstanding
 from hierflow.stages.image_set import GALLERY, assemble
-from hierflow.stages.quality import QUALITY_PAGE, assess
+from hierflow.stages.quality import assess
 from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, spec_of
 
 GONE = '<p class="error">Its file is gone.</p>'
