@@ -26,7 +26,11 @@ _BLOCKING = "quality_floor"
 
 
 def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
-    """quality_report, with its checks. What is downstream of it waits where the floor is missed."""
+    """quality_report, with its checks.
+
+    That one of them is blocking holds back what is downstream only within a run, and the report has a run of its own:
+    other runs heed it where their automation condition asks for `all_deps_blocking_checks_passed()`.
+    """
 
     @dg.multi_asset(
         name=served.names.op("quality_report"),

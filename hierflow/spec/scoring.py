@@ -69,8 +69,8 @@ class ScoringSpec(Section):
         None,
         ge=0,
         le=1,
-        description="The least win rate of shared images against standard ones; 0.5 is as good as they are. Blocks "
-        "in Dagster once the evidence excludes it.",
+        description="The least win rate of shared images against standard ones; 0.5 is as good as they are. Once "
+        "the evidence excludes it, `hierflow run` fails, and so does a blocking check in Dagster.",
     )
     near_duplicate: Number = Field(
         0.97,

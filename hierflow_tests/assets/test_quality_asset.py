@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 import pytest
@@ -11,6 +12,7 @@ from hierflow.assets.quality_asset import _checks
 from hierflow.scoring.choice import Scorers
 from hierflow.scoring.quality import Quality
 from hierflow.scoring.quality_floor import Verdict
+from hierflow.stages import quality
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.assets.test_continuation import REPORTS, served, step_of, tick, ticks
 from hierflow_tests.image_sets import write_document
@@ -103,13 +105,39 @@ def test_a_report_that_fails_is_tried_twice_and_keeps_nothing_from_being_made(
 def test_only_a_floor_that_is_missed_for_certain_is_an_error(
     verdict: Verdict | None, passed: bool, severity: dg.AssetCheckSeverity
 ) -> None:
-    quality = Quality((), (), verdict, {}, (), ("x/1",), "page")
-    floor, near, blank = _checks(quality)
+    floor, near, blank = _checks(Quality((), (), verdict, {}, (), ("x/1",), "page"))
     assert (floor.passed, floor.severity) == (passed, severity)
     assert (near.passed, blank.passed) == (True, False)
 
 
-def test_what_is_downstream_waits_for_the_floor(served: Served) -> None:
-    graph = served.definitions.resolve_asset_graph()
-    spec = graph.get_check_spec(dg.AssetCheckKey(served.served.key("quality_report"), "quality_floor"))
-    assert spec.blocking
+def test_what_is_downstream_waits_for_the_floor_if_its_condition_says_so(
+    served: Served, tiny_learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_baselines(served, tiny_learned, quality_floor=0.4)
+    monkeypatch.setattr(quality, "measure", lambda *of: [])
+    report = served.served.key("quality_report")
+    eager = dg.AutomationCondition.eager()
+    held = eager & dg.AutomationCondition.all_deps_blocking_checks_passed()
+
+    @dg.asset(deps=[report], automation_condition=eager)
+    def hasty() -> None: ...
+
+    @dg.asset(deps=[report], automation_condition=held)
+    def publish() -> None: ...
+
+    definitions = dg.Definitions.merge(served.definitions, dg.Definitions(assets=[hasty, publish]))
+    served.execute(NAMES.plan_job)
+    for _ in [*served.partitions, NAMES.finish_job]:
+        assert tick(served)
+
+    def assessed(state: Literal["blocked", "passed"]) -> None:
+        monkeypatch.setattr(quality, "verdict", lambda judgements, floor: Verdict(state, "so it is"))
+        assert served.execute(NAMES.quality_job).success is (state == "passed")
+
+    found = dg.evaluate_automation_conditions(definitions, served.instance)
+    assessed("blocked")
+    found = dg.evaluate_automation_conditions(definitions, served.instance, cursor=found.cursor)
+    assert (found.get_num_requested(hasty.key), found.get_num_requested(publish.key)) == (1, 0)
+    assessed("passed")
+    found = dg.evaluate_automation_conditions(definitions, served.instance, cursor=found.cursor)
+    assert found.get_num_requested(publish.key) == 1
