@@ -16,6 +16,7 @@ from hierflow.stages.arm_images import FOLDER, arm_images, forget
 from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.groups import group_of
+from hierflow.stages.pictures import opened
 from hierflow.stages.scores import Unscored, missing_scores
 
 
@@ -149,7 +150,11 @@ def _shuffled(
         if pair.images[SHUFFLED].path in files
     }
     state_of = {row: arms[STANDARD].state(row) for row in rows}
-    kept = {row: before[state] for row, state in state_of.items() if state in before}
+    kept = {
+        row: before[state]
+        for row, state in state_of.items()
+        if state in before and opened(stage, before[state].path) is not None
+    }
     rest = [row for row in rows if row not in kept]
     return kept | (arm_images(stage, compiled, prompts, arms[SHUFFLED], rest) if rest else {})
 
@@ -157,7 +162,7 @@ def _shuffled(
 def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs with every score by which images are compared, of today's version.
 
-    A pair some of whose files are gone keeps the scores it has, as they are.
+    A pair some of whose files are gone or damaged keeps the scores it has, as they are.
     """
     versions = _versions(stage)
     fresh = [
@@ -172,7 +177,12 @@ def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
     images: dict[tuple[str, str, str], dict[str, ArmImage]] = {}
     for (pair, name, image), scores in zip(fresh, missing_scores(stage, lacking), strict=True):
         images.setdefault(pair.id, {})[name] = replace(image, scores={**image.scores, **scores})
-    return [replace(p, images=images[p.id], scorers=versions) if p.id in images else p for p in pairs]
+    scored = {
+        pair: own
+        for pair, own in images.items()
+        if all(versions.keys() <= image.scores.keys() for image in own.values())
+    }
+    return [replace(p, images=scored[p.id], scorers=versions) if p.id in scored else p for p in pairs]
 
 
 def _versions(stage: Stage) -> dict[str, str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.images import decode_png
 from hierflow.stages.context import Stage
+from hierflow.stages.pictures import opened
 from hierflow.stages.scores import CHUNK
 from hierflow.store.sealed import read_arrays, write_arrays
 from hierflow.store.storage import DamagedFileError
@@ -21,63 +21,83 @@ if TYPE_CHECKING:
 _FILE = "looks.safetensors"
 
 
-@dataclass(frozen=True)
-class Looks:
-    """How some images look.
+class Look(NamedTuple):
+    """How one image looks.
 
     Attributes:
-        embeddings: (N, D), each of length 1; D is 0 where the set has no CLIP model.
-        blank: (N,) whether each shows nothing.
+        embedding: (D,), of length 1; D is 0 where the set has no CLIP model.
+        blank: whether it shows nothing.
     """
 
-    embeddings: npt.NDArray[np.float64]
-    blank: npt.NDArray[np.bool_]
+    embedding: npt.NDArray[np.float32]
+    blank: bool
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How images look.
+
+    Attributes:
+        of: the look of each, by SHA-256.
+    """
+
+    of: Mapping[str, Look]
+
+    def embeddings(self, images: Sequence[str]) -> npt.NDArray[np.float64]:
+        """(N, D), those of some images, by SHA-256."""
+        return np.array([self.of[sha].embedding for sha in images], dtype=np.float64).reshape(len(images), -1)
 
 
 def looks_of(stage: Stage, images: Sequence[tuple[str, str]]) -> Looks:
     """The looks of images, by path and SHA-256; those that the store does not know yet are opened.
 
+    An image that is damaged has none.
+
     Raises:
         FileNotFoundError: an image is gone.
     """
-    version, known = _version(stage), dict[str, tuple[npt.NDArray[np.float32], bool]]()
+    version, known = _version(stage), dict[str, Look]()
     try:
         arrays, meta = read_arrays(stage.store.files, _FILE)
         if meta["version"] == version:
             rows = zip(arrays["embeddings"], arrays["blank"], strict=True)
-            known = {sha: (row, bool(blank)) for sha, (row, blank) in zip(meta["sha256"], rows, strict=True)}
+            known = {sha: Look(row, bool(blank)) for sha, (row, blank) in zip(meta["sha256"], rows, strict=True)}
     except FileNotFoundError:
         known = {}  # nobody has looked yet
     except DamagedFileError as error:
         stage.say(f"{error}; all images are looked at again")
-    new = {sha: path for path, sha in images if sha not in known}
+    new = _looked_at(stage, {sha: path for path, sha in images if sha not in known})
     if new:
-        known |= _looked_at(stage, new)
+        known |= new
         kept = sorted(known)  # those of images that have gone too: they may come back
         arrays = {
-            "embeddings": np.array([known[sha][0] for sha in kept], dtype=np.float32).reshape(len(kept), -1),
-            "blank": np.array([known[sha][1] for sha in kept], dtype=np.uint8),
+            "embeddings": np.array([known[sha].embedding for sha in kept], dtype=np.float32).reshape(len(kept), -1),
+            "blank": np.array([known[sha].blank for sha in kept], dtype=np.uint8),
         }
         write_arrays(stage.store.files, _FILE, arrays, {"version": version, "sha256": kept}, durable=False)
-    wanted = [sha for _, sha in images]
-    embeddings = np.array([known[sha][0] for sha in wanted], dtype=np.float64).reshape(len(wanted), -1)
-    return Looks(embeddings, np.array([known[sha][1] for sha in wanted], dtype=bool))
+    return Looks({sha: known[sha] for _, sha in images if sha in known})
 
 
 def _version(stage: Stage) -> str:
     return stage.scorers.versions.get(stage.scorers.embedded_by, "")
 
 
-def _looked_at(stage: Stage, images: dict[str, str]) -> dict[str, tuple[npt.NDArray[np.float32], bool]]:
+def _looked_at(stage: Stage, images: Mapping[str, str]) -> dict[str, Look]:
+    """The looks of images by SHA-256, of which the path is given."""
     from hierflow.scoring.blank import is_blank
 
-    found: dict[str, tuple[npt.NDArray[np.float32], bool]] = {}
+    found: dict[str, Look] = {}
+    if not images:
+        return found
     embedder, hashes = stage.scorers.embedder, sorted(images)
     for start in range(0, len(hashes), CHUNK):
         chunk = hashes[start : start + CHUNK]
-        pixels = [decode_png(stage.store.files.read(images[sha])) for sha in chunk]
-        rows = _embedded(embedder, pixels)
-        found |= {sha: (row, is_blank(image)) for sha, row, image in zip(chunk, rows, pixels, strict=True)}
+        read = {sha: opened(stage, images[sha]) for sha in chunk}
+        pixels = {sha: image for sha, image in read.items() if image is not None}
+        if pixels:
+            rows = _embedded(embedder, list(pixels.values()))
+            looked_at = zip(pixels.items(), rows, strict=True)
+            found |= {sha: Look(row, bool(is_blank(image))) for (sha, image), row in looked_at}
     return found
 
 

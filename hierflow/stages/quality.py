@@ -12,7 +12,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.judgement import judge, verdict
 from hierflow.scoring.near_duplicates import near_duplicates
-from hierflow.scoring.pair import SHARED
+from hierflow.scoring.pair import SHARED, ArmImage
 from hierflow.scoring.quality import Diversity, Quality, Twins
 from hierflow.stages.arm_images import FOLDER
 from hierflow.stages.arms import STANDARD
@@ -20,7 +20,7 @@ from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.baselines import measure, outstanding, whole
 from hierflow.stages.context import Stage
 from hierflow.stages.image_set import GALLERY
-from hierflow.stages.looks import looks_of
+from hierflow.stages.looks import Looks, looks_of
 from hierflow.stages.thumbnails import thumbnails_of
 
 _SAMPLE = 64
@@ -29,6 +29,8 @@ _SAMPLE = 64
 
 def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow]) -> Quality:
     """Make the baselines that the sample asks for, look at all images, and write both as a file and as a page.
+
+    An image whose file is damaged is told of and left out, and is made again by whatever run needs it next.
 
     Args:
         stage: the set.
@@ -42,31 +44,40 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
     floor, files = stage.spec.scoring.quality_floor, stage.store.files
     pairs = measure(stage, compiled, prompts, rows) if stage.spec.scoring.baseline_sample else []
     judgements = tuple(filter(None, (judge(pairs, metric) for metric in stage.scorers.compared)))
-    there = [row for row in rows if row.image_path]
-    witnesses = whole(stage, pairs)
-    of_pairs = [image for pair in witnesses for image in (pair.images[SHARED], pair.images[STANDARD])]
-    looks = looks_of(
-        stage,
-        [*((row.image_path, row.image_sha256) for row in there), *((image.path, image.sha256) for image in of_pairs)],
-    )
-    seen, compared = looks.embeddings[: len(there)], looks.embeddings[len(there) :]
+    witnesses = [(pair.images[SHARED], pair.images[STANDARD]) for pair in whole(stage, pairs)]
+    own = [(row.image_path, row.image_sha256) for row in rows if row.image_path]
+    looks = looks_of(stage, [*own, *((image.path, image.sha256) for pair in witnesses for image in pair)])
+    there = [row for row in rows if row.image_sha256 in looks.of]
+    seen = looks.embeddings([row.image_sha256 for row in there])
     names = [f"{row.prompt_id}/{row.image_index + 1}" for row in there]
-    groups = {"set": seen, "shared": compared[0::2], "standard": compared[1::2]} if stage.scorers.embedded_by else {}
     near = near_duplicates(seen, [row.prompt for row in there], stage.spec.scoring.near_duplicate)
     alike = zip(near.pairs.tolist(), near.similarity.tolist(), strict=True)
     quality = Quality(
         judgements=judgements,
         pairs=tuple(pairs),
         verdict=None if floor is None else verdict(judgements, floor),
-        diversity={name: Diversity.of(embedded) for name, embedded in groups.items() if len(embedded) > 1},
+        diversity=_diversity(looks, there, witnesses) if stage.scorers.embedded_by else {},
         twins=tuple(Twins(names[one], names[other], cosine) for (one, other), cosine in alike),
-        blank=tuple(name for name, blank in zip(names, looks.blank[: len(there)], strict=True) if blank),
+        blank=tuple(name for name, row in zip(names, there, strict=True) if looks.of[row.image_sha256].blank),
         page=files.url(QUALITY_PAGE),
     )
     files.write(QUALITY_PAGE, _page(stage, compiled, prompts, rows, quality).encode(), durable=True)
     told = {"scorers": stage.scorers.provenance, **quality.as_json()}
     files.write(QUALITY, json.dumps(told, indent=1, ensure_ascii=False).encode(), durable=True)
     return quality
+
+
+def _diversity(
+    looks: Looks, rows: Sequence[ImageRow], pairs: Sequence[tuple[ArmImage, ArmImage]]
+) -> dict[str, Diversity]:
+    """Of the set's images, and of the shared and the standard ones of the pairs that could be looked at."""
+    seen = [pair for pair in pairs if all(image.sha256 in looks.of for image in pair)]
+    groups = {
+        "set": [row.image_sha256 for row in rows],
+        SHARED: [shared.sha256 for shared, _ in seen],
+        STANDARD: [standard.sha256 for _, standard in seen],
+    }
+    return {name: Diversity.of(looks.embeddings(own)) for name, own in groups.items() if len(own) > 1}
 
 
 def _page(

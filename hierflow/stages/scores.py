@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from hierflow.images import decode_png
 from hierflow.stages.context import Stage
+from hierflow.stages.pictures import opened
 
 if TYPE_CHECKING:
     pass
@@ -30,7 +30,7 @@ class Unscored(NamedTuple):
 
 
 def missing_scores(stage: Stage, images: Sequence[Unscored]) -> list[dict[str, float]]:
-    """The scores that each of `images` lacks.
+    """The scores that each of `images` lacks; none for one whose file is damaged.
 
     Raises:
         FileNotFoundError: an image is gone.
@@ -39,9 +39,10 @@ def missing_scores(stage: Stage, images: Sequence[Unscored]) -> list[dict[str, f
     lacking = [place for place, image in enumerate(images) if image.names]
     for start in range(0, len(lacking), CHUNK):
         chunk = lacking[start : start + CHUNK]
-        pixels = {place: decode_png(stage.store.files.read(images[place].path)) for place in chunk}
-        for name in dict.fromkeys(name for place in chunk for name in images[place].names):
-            places = [place for place in chunk if name in images[place].names]
+        read = {place: opened(stage, images[place].path) for place in chunk}
+        pixels = {place: image for place, image in read.items() if image is not None}
+        for name in dict.fromkeys(name for place in pixels for name in images[place].names):
+            places = [place for place in pixels if name in images[place].names]
             scorer = stage.scorers.of(name)
             values = scorer.score([pixels[place] for place in places], [images[place].prompt for place in places])
             for place, value in zip(places, values, strict=True):

@@ -176,3 +176,31 @@ def test_a_baseline_whose_pixels_are_not_finite_is_left_out_and_said_so(
     (sentence,) = said
     assert sentence.startswith("no standard image of prompt ")
     assert "the pixels are not finite" in sentence
+
+
+def test_a_damaged_shuffled_image_is_made_again_and_told_of(tiny_learned: Path, storage: str) -> None:
+    run = carry_out(spec_with(tiny_learned, storage, size=2))
+    pairs = measured(run)
+    files, path = run.stage.store.files, pairs[0].images[SHUFFLED].path
+    whole = files.read(path)
+    files.write(path, whole[:-20])
+    said: list[str] = []
+    again = replace(stage_of(run.stage.spec), say=said.append)
+    assert measure(again, run.compiled, run.prompts, run.assembled.rows) == pairs
+    assert files.read(path) == whole
+    assert any(path in sentence and "damaged" in sentence for sentence in said)
+
+
+def test_a_damaged_witness_has_no_say_by_a_newer_measure(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    pairs = measured(run)
+    files, path = run.stage.store.files, pairs[0].images[STANDARD].path
+    files.write(path, files.read(path)[:-20])
+    monkeypatch.setattr(Kandinsky22, "scorer_version", "another")
+    edited = [text for text in PROMPTS if text != pairs[0].prompt]
+    for _ in range(2):  # the first finds it damaged, the second gone
+        later = carry_out(spec_with(tiny_learned, storage, prompts=edited))
+        assert {pair.prompt for pair in measured(later)} == set(edited)
+        assert len(later.stage.store.pairs.load()) == len(pairs)
