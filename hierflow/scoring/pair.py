@@ -31,7 +31,8 @@ class Pair:
     """The images of one prompt.
 
     Attributes:
-        policy: names model, settings, tau and linkage; pairs of one policy are comparable.
+        policy: names model, settings, tau, linkage and what the tree is clustered by; pairs of one policy are
+            comparable.
         text: the prompt's hash.
         prompt_id, prompt, partition: as in the manifest.
         axes: the prompt's other columns.

@@ -24,8 +24,10 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
     """Make what the sample's pairs lack, score it, and store the pairs; returns all pairs of this policy that
     have the scores of today.
 
-    Pairs of earlier runs stay, also of prompts that are gone: an image of theirs is as good a witness. What was made
-    for one is not made again. A prompt whose own image is not current, or whose baselines fail, has no pair.
+    Pairs of earlier runs stay, also of prompts that are gone: an image of theirs is as good a witness. Of a prompt
+    that is in the set only the pair of today's image stays: after a rebuild the former one shows what nobody has any
+    more, and a prompt has one say. What was made for a pair is not made again. A prompt whose own image is not
+    current, or whose baselines fail, has no pair.
 
     Args:
         stage: the set.
@@ -49,7 +51,7 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
         new = _pairs(stage, compiled, prompts, chosen, current, own)
         kept = {pair.id: pair for pair in whole(stage, own)}
         own = list(({pair.id: pair for pair in own} | {pair.id: pair for pair in new} | kept).values())
-    own = _scored(stage, own)
+    own = _scored(stage, [pair for pair in own if pair.text not in compiled.leaf_of or _is_of(compiled, pair)])
     if [*others, *own] != stored:
         book.save([*others, *own])
     return [pair for pair in own if dict(pair.scorers) == _versions(stage)]
@@ -58,8 +60,8 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
 def policy_of(compiled: CompiledPlan) -> str:
     """Names what the images of comparable pairs have in common."""
     document, sampling = compiled.document, compiled.document.sampling.root(0)
-    made_by = [sampling, document.encoder, document.decoder, document.tau, compiled.planted.tree.linkage]
-    return digest("hierflow policy 1", *made_by)
+    shared_by = [document.tau, compiled.planted.tree.linkage, compiled.planted.clustering.fingerprint]
+    return digest("hierflow policy 2", sampling, document.encoder, document.decoder, *shared_by)
 
 
 def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, size: int | None = None) -> int:
@@ -88,6 +90,13 @@ def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, size: 
 def _split(pairs: Sequence[Pair], policy: str) -> tuple[list[Pair], list[Pair]]:
     """The pairs of the policy, and the others."""
     return [p for p in pairs if p.policy == policy], [p for p in pairs if p.policy != policy]
+
+
+def _is_of(compiled: CompiledPlan, pair: Pair) -> bool:
+    """Whether the plan makes the pair's shared image for its prompt, which is in the set."""
+    leaf, state = compiled.leaf_of[pair.text], pair.images[SHARED].state
+    lanes = [lane for lane in compiled.lanes if lane.variant.seed == pair.seed and leaf in lane.leaves]
+    return any(lane.ids.final(leaf) == state for lane in lanes)
 
 
 def whole(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
@@ -142,7 +151,8 @@ def _shuffled(
     rows: Sequence[int],
     known: Sequence[Pair],
 ) -> dict[int, ArmImage]:
-    """The shuffled images. An edit deals all prompts out anew, and what was dealt before is as bad: it stays."""
+    """The shuffled images. An edit or a rebuild deals all prompts out anew, and what was dealt before is as bad: it
+    stays."""
     files = stage.store.files.sizes(FOLDER)
     before = {
         pair.images[STANDARD].state: replace(pair.images[SHUFFLED], scores={})
@@ -178,8 +188,8 @@ def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
     for (pair, name, image), scores in zip(fresh, missing_scores(stage, lacking), strict=True):
         images.setdefault(pair.id, {})[name] = replace(image, scores={**image.scores, **scores})
     scored = {
-        pair: own
-        for pair, own in images.items()
+        key: own
+        for key, own in images.items()
         if all(versions.keys() <= image.scores.keys() for image in own.values())
     }
     return [replace(p, images=scored[p.id], scorers=versions) if p.id in scored else p for p in pairs]

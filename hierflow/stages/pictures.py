@@ -13,7 +13,7 @@ def opened(stage: Stage, path: str) -> npt.NDArray[np.uint8] | None:
     """The pixels of an image file, uint8 (height, width, 3); None if it is damaged.
 
     Then its file is told of and deleted. What is there is read off listings, so that from then on the image is lost
-    for everybody, and the next run that needs it makes it again.
+    for everybody, and whoever needs it next makes it again.
 
     Args:
         stage: the set.
@@ -26,8 +26,6 @@ def opened(stage: Stage, path: str) -> npt.NDArray[np.uint8] | None:
     try:
         return decode_png(files.read(path))
     except ValueError as error:
-        stage.say(
-            f"{files.url(path)} is damaged ({error}): it is left out and deleted, and the next run makes it again"
-        )
+        stage.say(f"{files.url(path)} is damaged ({error}); it is deleted, and made again when it is needed")
         files.delete(path)
         return None

@@ -13,7 +13,7 @@ from hierflow.hashing import text_hash
 from hierflow.images import decode_png
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.scoring.pair import SHARED, Pair
-from hierflow.spec import ImageSetSpec
+from hierflow.spec import EmbeddingSpec, ImageSetSpec
 from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.baselines import measure, outstanding
@@ -204,3 +204,28 @@ def test_a_damaged_witness_has_no_say_by_a_newer_measure(
         later = carry_out(spec_with(tiny_learned, storage, prompts=edited))
         assert {pair.prompt for pair in measured(later)} == set(edited)
         assert len(later.stage.store.pairs.load()) == len(pairs)
+
+
+def test_another_clustering_is_another_policy(tiny_learned: Path, storage: str) -> None:
+    measured(carry_out(spec_with(tiny_learned, storage)))
+    spec = spec_with(tiny_learned, storage)
+    by_text = EmbeddingSpec.model_validate({"from": "text_encoder"})
+    run = carry_out(spec.model_copy(update={"embedding": by_text}))
+    shown = {row.image_path for row in run.assembled.rows}
+    pairs = measured(run)
+    assert sorted(pair.prompt for pair in pairs) == sorted(PROMPTS)
+    assert all(pair.images[SHARED].path in shown for pair in pairs)
+
+
+def test_a_prompt_of_a_rebuilt_set_has_the_pair_of_its_new_image_alone(tiny_learned: Path, storage: str) -> None:
+    measured(carry_out(spec_with(tiny_learned, storage)))
+    gone, *stayed = PROMPTS
+    edited = [*stayed, "a green hat"]
+    grown = carry_out(spec_with(tiny_learned, storage, prompts=edited))
+    witness = next(pair for pair in measured(grown) if pair.prompt == gone)
+    run = carry_out(spec_with(tiny_learned, storage, prompts=edited), rebuild="all")
+    shown = {row.prompt: row.image_path for row in run.assembled.rows}
+    assert shown != {row.prompt: row.image_path for row in grown.assembled.rows}
+    pairs = {pair.prompt: pair.images[SHARED].path for pair in measured(run)}
+    assert len(measured(run)) == len(pairs)
+    assert pairs == {**shown, gone: witness.images[SHARED].path}
