@@ -9,7 +9,7 @@ from typing import Any
 from hierflow.audit.books import Books
 from hierflow.audit.spending import Cost, GpuUse, cost_of, gpu_use
 from hierflow.spec import CostSpec
-from hierflow.store.ledger import Entry
+from hierflow.store.ledger import MEASURED, Entry
 
 BOOKED = (
     *("standard", "planned", "executed", "reused", "replayed", "redone", "measured"),
@@ -28,13 +28,14 @@ class Audit:
     Attributes:
         books: of the invocation that is audited.
         executed_ever: evaluations of all invocations.
-        seconds: wall seconds of this invocation, by what they went on; "startup", from the launch to the first
-            evaluation, overlaps with the others.
+        seconds: wall seconds of this invocation, by what they went on; all that measuring took is one of these,
+            "measure"; "startup", from the launch to the first evaluation, overlaps with the others.
         seconds_saved: estimated wall seconds of denoising that sharing and reuse saved this invocation, at its own
             pace; None if it executed nothing.
         saved_end_to_end: `seconds_saved` as a share of what the invocation would have taken without: the standard
-            evaluations at its pace, and the same seconds for everything else. None if it executed nothing.
-        gpu: what it took of accelerators.
+            evaluations at its pace, and the same seconds for everything else but measuring. None if it executed
+            nothing.
+        gpu: what it took of accelerators, measuring included.
         cost: what that cost; None if the document has no prices.
         prior_evaluations: sampler steps of the prior in this invocation.
         network_rows, network_calls, padding_rows: what the network saw in this invocation.
@@ -81,8 +82,7 @@ def account(books: Books, entries: Sequence[Entry], own: Sequence[Entry], made: 
         made: share of the set's images that exist; what an image that could not be made did not take is not saved.
         prices: the document's.
     """
-    names = sorted({name for entry in own for name in entry.seconds})
-    seconds = {name: round(sum(entry.seconds.get(name, 0.0) for entry in own), 3) for name in names}
+    seconds = _seconds(own)
     saved, share = _savings(books, seconds, made)
     return Audit(
         books=books,
@@ -112,21 +112,36 @@ def audit_metadata(account: Audit) -> dict[str, int | float | str | None]:
         "executed_ever": account.executed_ever,
         "padding_share": account.padding_share,
         "seconds": round(sum(account.spent.values()), 3),
+        "seconds_measured": account.seconds.get("measure", 0.0),
         "seconds_saved": account.seconds_saved,
         "saved_end_to_end": account.saved_end_to_end,
         "gpu_seconds": account.gpu.seconds,
         "kwh": account.gpu.kwh,
         "cost": cost.spent if cost else None,
+        "cost_measured": cost.measured if cost else None,
         "cost_saved": cost.saved if cost else None,
         "currency": cost.currency if cost else None,
     }
 
 
+def _seconds(entries: Sequence[Entry]) -> dict[str, float]:
+    """Wall seconds by what they went on; what measuring took is one of these."""
+    found: dict[str, float] = {}
+    for entry in entries:
+        for name, value in entry.seconds.items():
+            if entry.stage != MEASURED:
+                found[name] = found.get(name, 0.0) + value
+            elif name != "startup":
+                found["measure"] = found.get("measure", 0.0) + value
+    return {name: round(found[name], 3) for name in sorted(found)}
+
+
 def _savings(books: Books, seconds: dict[str, float], made: float) -> tuple[float | None, float | None]:
-    """Seconds of denoising saved, and their share of what everything would have taken."""
-    if not books.executed or not seconds.get("denoise"):
+    """Seconds of denoising saved, and their share of what everything but measuring would have taken."""
+    executed = books.executed - books.measured
+    if not executed or not seconds.get("denoise"):
         return None, None
-    pace = seconds["denoise"] / books.executed
-    saved = (books.standard * made - books.executed) * pace
-    others = sum(value for name, value in seconds.items() if name not in ("denoise", "startup"))
+    pace = seconds["denoise"] / executed
+    saved = (books.standard * made - executed) * pace
+    others = sum(value for name, value in seconds.items() if name not in ("denoise", "startup", "measure"))
     return round(saved, 3), saved / (books.standard * made * pace + others) if made else None

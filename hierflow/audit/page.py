@@ -127,6 +127,9 @@ def _takings(this_run: Audit, all_runs: Audit) -> list[tuple[str, str, str]]:
     if all_runs.cost:
         currency = all_runs.cost.currency
         rows.append((f"Cost, {currency}", [_or_dash(a.cost and a.cost.spent, plain_money) for a in both]))
+        if all_runs.cost.measured is not None:
+            measured = [_or_dash(a.cost and a.cost.measured, plain_money) for a in both]
+            rows.append((f"To measure, {currency}, of that", measured))
         rows.append((f"Saved, {currency}, estimated", [_or_dash(a.cost and a.cost.saved, plain_money) for a in both]))
     return [(label, this, whole) for label, (this, whole) in rows]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hierflow.spec import CostSpec
-from hierflow.store.ledger import Entry
+from hierflow.store.ledger import MEASURED, Entry
 
 _HOUR = 3600.0
 
@@ -36,8 +36,9 @@ class Cost:
 
     Attributes:
         currency: of all figures.
-        spent: GPU hours and kWh at their prices, prior, decoder and scores included; None where there is nothing
-            to price.
+        spent: GPU hours and kWh at their prices, prior, decoder, scores and measuring included; None where there is
+            nothing to price.
+        measured: what of that measuring took; None where it took nothing that has a price.
         saved: what the denoising that sharing and reuse saved would have cost, estimated at these runs' own pace
             and cost a GPU second; None where it is not known.
         note: what is not in `spent`; empty if all is.
@@ -45,6 +46,7 @@ class Cost:
 
     currency: str
     spent: float | None
+    measured: float | None
     saved: float | None
     note: str
 
@@ -72,12 +74,16 @@ def cost_of(prices: CostSpec, entries: Sequence[Entry], seconds_saved: float | N
     """
     if prices.per_gpu_hour is None and prices.per_kwh is None:
         return None
-    use = gpu_use(entries)
-    spent = spending(prices, use.seconds, use.kwh)
-    saved = None
-    if spent is not None and seconds_saved is not None:
-        saved = seconds_saved * _share_on_gpus(entries) * spent / use.seconds
-    return Cost(prices.currency, spent, saved, _unpriced(prices, use))
+    making = [entry for entry in entries if entry.stage != MEASURED]
+    measuring = [entry for entry in entries if entry.stage == MEASURED]
+    second = _cost_a_second(prices, making)
+    return Cost(
+        currency=prices.currency,
+        spent=_spent_on(prices, entries),
+        measured=_spent_on(prices, measuring),
+        saved=None if seconds_saved is None or second is None else seconds_saved * second,
+        note=_unpriced(prices, gpu_use(entries)),
+    )
 
 
 def spending(prices: CostSpec, gpu_seconds: float, kwh: float | None) -> float | None:
@@ -90,11 +96,18 @@ def spending(prices: CostSpec, gpu_seconds: float, kwh: float | None) -> float |
     return sum(parts) if parts else None
 
 
-def _share_on_gpus(entries: Sequence[Entry]) -> float:
-    """Share of the denoising seconds that were spent on accelerators."""
-    total = sum(entry.seconds.get("denoise", 0.0) for entry in entries)
+def _spent_on(prices: CostSpec, entries: Sequence[Entry]) -> float | None:
+    use = gpu_use(entries)
+    return spending(prices, use.seconds, use.kwh)
+
+
+def _cost_a_second(prices: CostSpec, entries: Sequence[Entry]) -> float | None:
+    """What a second of denoising cost, as far as it was spent on accelerators; None where it is not known."""
+    spent, total = _spent_on(prices, entries), sum(entry.seconds.get("denoise", 0.0) for entry in entries)
+    if spent is None or not total:
+        return None
     held = sum(entry.seconds.get("denoise", 0.0) for entry in entries if entry.gpu_seconds)
-    return held / total if total else 0.0
+    return held / total * spent / gpu_use(entries).seconds
 
 
 def _note(entries: Sequence[Entry], held: Sequence[Entry]) -> str:

@@ -49,7 +49,12 @@ def _savings(account: Audit) -> list[tuple[str, str]]:
     if account.seconds_saved is not None:
         rows.append(("time saved", f"{duration(max(account.seconds_saved, 0)):>10}  of denoising, estimated"))
     if account.saved_end_to_end is not None:
-        rows.append(("end to end", f"{account.saved_end_to_end:>10.1%}  of the time, prior and decoder included"))
+        rows.append(
+            (
+                "end to end",
+                f"{account.saved_end_to_end:>10.1%}  of the time, all but measuring included",
+            )
+        )
     return rows
 
 
@@ -64,6 +69,8 @@ def _takings(account: Audit) -> list[tuple[str, str]]:
         rows.append(("cost", f"{money(cost.spent, cost.currency):>10}" if cost.spent is not None else cost.note))
     if cost and cost.spent is not None and cost.note:
         rows[-1] = ("cost", f"{rows[-1][1]}  {cost.note}")
+    if cost and cost.measured is not None:
+        rows.append(("measuring", f"{money(cost.measured, cost.currency):>10}  of that, apart from what is saved"))
     if cost and cost.saved is not None:
         rows.append(("cost saved", f"{money(max(cost.saved, 0), cost.currency):>10}  of denoising, estimated"))
     return rows

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hierflow.store.ledger import MEASURED
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry
 
 
@@ -23,6 +24,26 @@ def test_prior_and_decoder_lessen_the_share_that_is_saved_end_to_end() -> None:
 def test_nothing_is_saved_for_images_that_could_not_be_made() -> None:
     found = accounted(kept=books(outstanding=20), made=0.5)
     assert found.seconds_saved == pytest.approx((200 - 100) * 0.1)
+
+
+def test_measuring_takes_nothing_from_what_was_saved_and_is_shown_by_itself() -> None:
+    measuring = entry(stage=MEASURED, evaluations=900, seconds={"denoise": 90.0, "load": 3.0, "startup": 9.0})
+    alone = accounted(prices=BOTH)
+    both = accounted([entry(), measuring], BOTH, books(executed=1000, measured=900))
+    assert (both.seconds_saved, both.saved_end_to_end) == (alone.seconds_saved, alone.saved_end_to_end)
+    assert both.spent == {**alone.spent, "measure": 93.0}
+    assert both.cost is not None
+    assert alone.cost is not None
+    assert (both.cost.saved, both.cost.measured) == (alone.cost.saved, alone.cost.spent)
+    assert both.cost.spent == pytest.approx(2 * 0.021)  # 20 s on a GPU each
+
+
+def test_a_run_that_only_measured_has_saved_nothing_that_is_known() -> None:
+    measuring = entry(stage=MEASURED)
+    found = accounted([measuring], BOTH, books(executed=100, measured=100, reused=100))
+    assert (found.seconds_saved, found.saved_end_to_end) == (None, None)
+    assert found.cost is not None
+    assert (found.cost.saved, found.cost.measured) == (None, found.cost.spent)
 
 
 def test_a_run_that_executed_nothing_has_no_pace_to_estimate_by() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_column
 from hierflow.stages.summary import AuditReport
+from hierflow.store.ledger import MEASURED
 from hierflow.terminal.audit import describe_audit
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry, row
 
@@ -31,6 +32,15 @@ def test_what_killed_runs_executed_is_told_as_far_as_anybody_knows() -> None:
         " 0  at most, by killed runs; 2 more of unknown size, such as ledger/open/x.json, which nobody can read"
     )
     assert lines["balance"].endswith("the books balance")
+
+
+def test_what_measuring_cost_is_a_line_of_its_own() -> None:
+    measuring = entry(stage=MEASURED, evaluations=900)
+    lines = told(accounted([entry(), measuring], BOTH, books(executed=1000, measured=900)))
+    assert "0.0420 EUR" in lines["cost"]
+    assert "0.0210 EUR" in lines["measuring"]
+    assert "measure 20.0 s" in lines["time"]
+    assert "measuring" not in told(accounted(prices=BOTH))
 
 
 def test_without_prices_there_are_seconds_and_energy_only() -> None:
