@@ -49,7 +49,7 @@ _MANIFEST_COLUMNS = {
     "node_path": "the nodes of the tree that served it, from the root down, and their steps",
     "image_path": "relative to the set's folder; empty where there is no image",
     "evaluations": "its equal share of the planned states on its path; sums to the plan",
-    "evaluations_paid": "what the run that made it executed for it; never changes afterwards",
+    "evaluations_paid": "what was executed for it; it stays, whatever becomes of others",
     "run_id": "the run that made it",
     "scores": "quality scores by name",
     "status": "current, outdated (the last good image of a prompt that failed since) or failed",

@@ -28,7 +28,7 @@ class ColumnShare:
         made: how many of them are current.
         standard: evaluations without sharing; images of one text share them, as they share one image's latents.
         planned: its images' equal shares of the planned states on their paths.
-        paid: what its current images' runs executed for them, earlier plans' runs included.
+        paid: what was executed for its current images, by earlier plans' runs included.
         gpu_seconds: its part of what the plan's runs took of accelerators, see :func:`by_column`.
         cost: its part of what they cost; None where that is not known.
     """

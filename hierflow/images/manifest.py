@@ -69,7 +69,8 @@ class ImageRow:
         image_sha256: 64 hex digits of the file's bytes; empty when there is no image.
         evaluations: denoiser evaluations, this image's equal share of the planned states on its path; the
             column sums to the plan's total.
-        evaluations_paid: the evaluations booked on it by the run that made it; never changes afterwards.
+        evaluations_paid: what was executed for it, its equal part of what several images needed; it grows only where
+            the image is lost and something has to be executed again.
         run_id: that run.
         scores: finite, by the scorer's name.
         status: `current`; `outdated`, the last good image of a prompt that failed since; `failed`, no image.

@@ -94,6 +94,7 @@ class Stage:
             started=time.time(),
             machine=self._machine,
             device=self.adapter.runtime.device,
+            paid=(),
             **fields,
         )
         return self.store.ledger.open(entry, f"{_file_safe(self.run)}.{_file_safe(entry.partition or stage)}")

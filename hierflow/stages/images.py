@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.audit.shares import shares
 from hierflow.hashing import bytes_digest
 from hierflow.images import LIGHT, Thumbnails, encode_png, image_name
 from hierflow.models.schedulers import scheduler_name
@@ -20,6 +18,7 @@ from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
 from hierflow.stages.decoding import decode_states
+from hierflow.stages.dues import Dues
 from hierflow.stages.latents import Denoised, denoise_partition
 from hierflow.stages.scores import CHUNK, Unscored, missing_scores
 from hierflow.store.records import ImageRecord, PartitionRecord
@@ -58,9 +57,9 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     missing = [image for image in wanted if made[image.record.state, image.record.prompt_id] is None]
     denoised = denoise_partition(stage, compiled, key, _by_lane(missing))
     try:
-        paid = _paid(stage, compiled, prompts, denoised, missing)
+        dues = _dues(stage, compiled, prompts, missing)
         for start in range(0, len(missing), CHUNK):
-            for image in _decoded(stage, compiled, prompts, denoised, missing[start : start + CHUNK], paid):
+            for image in _decoded(stage, compiled, prompts, denoised, missing[start : start + CHUNK], dues):
                 made[image.state, image.prompt_id] = _as_before(earlier, image)
         denoised.watch.lap("decode")
         records = [found for found in made.values() if found is not None]
@@ -78,6 +77,10 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
             executed=denoised.executed,
         )
         stage.store.records.save(record)
+        recorded = {(image.state, image.prompt_id) for image in record.images if not image.error}
+        denoised.pay(
+            dues.paid_by((m.lane, m.leaf) for m in missing if (m.record.state, m.record.prompt_id) in recorded)
+        )
     except BaseException as error:
         denoised.close("failed", error=f"{type(error).__name__}: {error}")
         raise
@@ -91,14 +94,19 @@ def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> 
 
     The records and a listing of the files tell; nothing is read.
     """
+    return _by_lane(_unmade(stage, compiled, prompts, compiled.document.keys))
+
+
+def _unmade(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> list[WantedImage]:
+    """The images that some partitions lack, by the records and a listing of the files."""
     earlier, sizes = _earlier_images(stage, compiled), stage.store.files.sizes("images")
     missing = []
-    for key in compiled.document.keys:
+    for key in keys:
         for image in _wanted(compiled, prompts, key):
             found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
             if found is None or not found.is_whole(sizes):
                 missing.append(image)
-    return _by_lane(missing)
+    return missing
 
 
 def _by_lane(images: Sequence[WantedImage]) -> dict[Lane, list[int]]:
@@ -143,31 +151,22 @@ def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], imag
     return found if intact else None
 
 
-def _paid(
-    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, denoised: Denoised, missing: Sequence[WantedImage]
-) -> dict[Lane, npt.NDArray[np.float64]]:
-    """(N,) for every lane that lacks images: the evaluations that were executed for one image of each prompt.
+def _dues(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, missing: Sequence[WantedImage]) -> Dues:
+    """What the images that a partition lacks have to pay, now that all they need is executed."""
 
-    What this run executed is shared by the images it makes. What was executed above the cut for this plan is
-    shared by all images under it, whichever partition they lie in.
-    """
-    plan, planted = compiled.plan, compiled.planted
-    trunk: Counter[str] = Counter()
-    for entry in stage.store.ledger.entries():
-        if entry.stage == "trunk" and entry.plan == compiled.document.id:
-            for work in entry.work:  # a chain occurs again where a trunk that broke off was taken up
-                trunk[work.chain] += work.last - work.first + 1
-    here: dict[Lane, npt.NDArray[np.int64]] = {}
-    for image in missing:
-        here.setdefault(image.lane, np.zeros(planted.tree.leaves, dtype=np.int64))[image.leaf] += 1
-    executed: dict[Lane, dict[int, float]] = {lane: {} for lane in here}
-    for stretch in denoised.stretches:
-        executed[stretch.lane][stretch.segment] = float(len(stretch))
-    result = {}
-    for lane, everyone in compiled.images_of(prompts, here):
-        above = {int(s): float(trunk[lane.ids.chain(int(s))]) for s in compiled.segments_of(None, lane)}
-        result[lane] = shares(plan, executed[lane], here[lane]) + shares(plan, above, everyone)
-    return result
+    def elsewhere(keys: Collection[str]) -> dict[Lane, npt.NDArray[np.int64]]:
+        return _counted(compiled, _unmade(stage, compiled, prompts, keys)) if keys else {}
+
+    return Dues(compiled, stage.store.ledger.entries(), _counted(compiled, missing), elsewhere)
+
+
+def _counted(compiled: CompiledPlan, images: Sequence[WantedImage]) -> dict[Lane, npt.NDArray[np.int64]]:
+    """(N,) for every lane that has any, how many of some images each leaf has."""
+    found: dict[Lane, npt.NDArray[np.int64]] = {}
+    for image in images:
+        none = np.zeros(compiled.planted.tree.leaves, dtype=np.int64)
+        found.setdefault(image.lane, none)[image.leaf] += 1
+    return found
 
 
 def _decoded(
@@ -176,7 +175,7 @@ def _decoded(
     prompts: PromptSet,
     denoised: Denoised,
     images: Sequence[WantedImage],
-    paid: Mapping[Lane, npt.NDArray[np.float64]],
+    dues: Dues,
 ) -> Iterator[ImageRecord]:
     """Decode and write some images; those that there is nothing to see of come back with their error."""
     thumbnails = Thumbnails(stage.store.files)
@@ -193,12 +192,15 @@ def _decoded(
         sha256 = bytes_digest(png)
         if len(png) > LIGHT:
             thumbnails.keep(sha256, pixels)
-        share = float(paid[image.lane][image.leaf])
-        yield replace(image.record, path=path, sha256=sha256, size=len(png), run=stage.run, paid=share)
+        paid = dues.of(image.lane, image.leaf)
+        yield replace(image.record, path=path, sha256=sha256, size=len(png), run=stage.run, paid=paid)
 
 
 def _as_before(earlier: dict[tuple[str, int, str], ImageRecord], image: ImageRecord) -> ImageRecord:
-    """An image that was lost and made again keeps what was paid for it, and, bit for bit the same, who made it."""
+    """An image that was lost and made again keeps what was paid for it, and, bit for bit the same, who made it.
+
+    It pays for what had to be executed again, if anything had.
+    """
     found = earlier.get((image.prompt_id, image.image_index, image.state))
     if found is None or image.error:
         return image

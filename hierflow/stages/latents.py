@@ -21,7 +21,7 @@ from hierflow.stages.agreement import check_model
 from hierflow.stages.batch_size import batches_of
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.node_conditioning import node_conditioning
-from hierflow.store.ledger import MEASURED, Entry, OpenEntry
+from hierflow.store.ledger import MEASURED, Entry, OpenEntry, Paid
 
 if TYPE_CHECKING:
     import torch
@@ -38,12 +38,14 @@ class Denoised:
         executed: evaluations by the hook on the network.
         stretches: what was executed.
         watch: the time it took; later stages go on with it.
+        pay: notes in the ledger entry what images have paid, once they are recorded.
         close: closes the ledger entry.
     """
 
     executed: int
     stretches: Sequence[Stretch]
     watch: Stopwatch
+    pay: Callable[[Sequence[Paid]], None]
     close: Callable[..., Entry]
     states: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -159,7 +161,7 @@ def _execute(
     )
     # Damaged states are listed now: once made again they are whole again.
     booking = _Booking(entry, hold, damaged=tuple(sorted(stage.store.states.damaged)))
-    done = Denoised(0, stretches, booking.watch, booking.close)
+    done = Denoised(0, stretches, booking.watch, booking.pay, booking.close)
     if not stretches:
         return done
 
@@ -216,12 +218,19 @@ class _Booking:
     watch: Stopwatch = field(default_factory=Stopwatch)
     prediction: BatchedPrediction | None = None
     noted: dict[str, int] = field(default_factory=dict)
+    paid: tuple[Paid, ...] = ()
 
     def note(self, step: int) -> None:
         """Step `step` of every node is executed."""
         if self.prediction:
             self.noted = _counts(self.prediction)
         self.entry.note(step, **self.noted, **self.hold.taken())
+
+    def pay(self, paid: Sequence[Paid]) -> None:
+        """Images that are recorded have paid this."""
+        if paid:
+            self.paid += tuple(paid)
+            self.entry.note(paid=self.paid, **self.noted, **self.hold.taken())
 
     def close(self, status: str, **fields: Any) -> Entry:
         """Close the entry with what has been noted."""
@@ -231,6 +240,7 @@ class _Booking:
             seconds=self.watch.rounded(),
             damaged=self.damaged,
             unaccounted=seen - self.noted.get("evaluations", 0),
+            paid=self.paid,
             **{**self.noted, **self.hold.taken(), **fields},
         )
 

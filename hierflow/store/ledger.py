@@ -29,6 +29,15 @@ class Work(NamedTuple):
     last: int
 
 
+class Paid(NamedTuple):
+    """What images have paid of a run of steps: so many evaluations of each of them."""
+
+    chain: str
+    first: int
+    last: int
+    evaluations: float
+
+
 @dataclass(frozen=True)
 class Entry:
     """What one run did for one stage.
@@ -59,6 +68,8 @@ class Entry:
         largest_batch: the most nodes that a call of the network took at the end, lowered where memory had run out; 0
             where nothing was denoised.
         pace: names what an evaluation's time depends on; paces are compared within one name only.
+        paid: what the images that it recorded have paid of what it and entries before it executed, see
+            :mod:`hierflow.stages.dues`; None in entries that are older than this field.
     """
 
     run: str
@@ -89,6 +100,7 @@ class Entry:
     planned: int = 0
     pace: str = ""
     largest_batch: int = 0
+    paid: tuple[Paid, ...] | None = None
 
 
 class Ledger:
@@ -152,7 +164,7 @@ class Ledger:
             noted = {"level": 0, "ended": begun.started}
         level = noted.pop("level")
         work, bound = clipped(begun.work, level), _next_frontier(begun.work, level)
-        return Entry(**{**_fields(begun), **noted, "status": "lost", "work": work, "unaccounted": bound})
+        return _typed({**_fields(begun), **noted, "status": "lost", "work": work, "unaccounted": bound})
 
 
 class OpenEntry:
@@ -162,10 +174,13 @@ class OpenEntry:
         self._storage, self._entry, self._name = storage, entry, name
         self._level = 0
 
-    def note(self, level: int, **counts: Any) -> None:
-        """Every node's step `level` (1-based) has been executed; `counts` are the totals so far, fields of Entry."""
-        self._level = level
-        noted = {"level": level, "ended": time.time(), **counts}
+    def note(self, level: int | None = None, **counts: Any) -> None:
+        """Every node's step `level` (1-based) has been executed; `counts` are the totals so far, fields of Entry.
+
+        Without a level nothing further has been executed.
+        """
+        self._level = self._level if level is None else level
+        noted = {"level": self._level, "ended": time.time(), **counts}
         write_json(self._storage, _progress(self._name), noted, durable=False)
 
     def close(self, status: str, **fields: Any) -> Entry:
@@ -214,9 +229,16 @@ def _fields(entry: Entry) -> dict[str, Any]:
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    return {**asdict(entry), "work": [list(work) for work in entry.work]}
+    paid = None if entry.paid is None else [list(paid) for paid in entry.paid]
+    return {**asdict(entry), "work": [list(work) for work in entry.work], "paid": paid}
 
 
 def _entry(stored: dict[str, Any]) -> Entry:
-    work = tuple(Work(*item) for item in stored["work"])
-    return Entry(**{**stored, "work": work, "damaged": tuple(stored["damaged"])})
+    return _typed({**stored, "damaged": tuple(stored["damaged"])})
+
+
+def _typed(fields: dict[str, Any]) -> Entry:
+    """The entry of such fields, in which JSON has made lists of tuples."""
+    paid, work = fields.get("paid"), tuple(Work(*item) for item in fields["work"])
+    paid = None if paid is None else tuple(Paid(*item) for item in paid)
+    return Entry(**{**fields, "work": work, "paid": paid})

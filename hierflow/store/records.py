@@ -22,7 +22,7 @@ class ImageRecord:
         size: how many bytes they are, so that a listing shows whether the file is whole; 0 if it failed.
         scores: quality scores by name.
         run: the run that made the file.
-        paid: evaluations that run executed for it: its share of what was executed on its path.
+        paid: evaluations executed for it: its equal part of what images that lacked the same states needed.
         error: why it failed, in one sentence; empty if it did not.
     """
 

@@ -130,6 +130,8 @@ def test_a_failure_in_the_trunk_or_a_later_partition_loses_nothing_else(
     assert resumed.account.books.problems == ()
     assert resumed.assembled.complete
     assert_equal(resumed.latents(), undisturbed(tiny_learned).latents())
+    executed = sum(entry.evaluations for entry in resumed.stage.store.ledger.entries())
+    assert sum(row.evaluations_paid for row in resumed.assembled.rows) == pytest.approx(executed)
 
 
 def test_a_killed_run_goes_on_from_its_last_states(tiny_learned: Path, tmp_path: Path) -> None:

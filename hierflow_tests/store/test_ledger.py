@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hierflow.store.ledger import Entry, Ledger, Work, clipped
+from hierflow.store.ledger import Entry, Ledger, Paid, Work, clipped
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import Storage
 from hierflow_tests.store.damage import flip
@@ -30,6 +30,17 @@ def test_a_closed_entry_comes_back_as_it_was(storage: Storage) -> None:
     assert (closed.status, closed.work, closed.evaluations) == ("done", WORK, 9)
     assert before <= closed.ended <= time.time()
     assert closed.damaged == ("x",)
+
+
+def test_what_images_have_paid_comes_back_also_of_a_run_that_was_killed(storage: Storage) -> None:
+    paid = (Paid("root", 1, 3, 0.5), Paid("left", 4, 6, 1.0))
+    killed, done = (Ledger(storage).open(entry(run), run) for run in ("killed", "done"))
+    killed.note(6, evaluations=9)
+    killed.note(evaluations=9, paid=paid)
+    done.close("done", paid=paid)
+    entries = Ledger(storage).entries()
+    assert {e.run: (e.status, e.paid) for e in entries} == {"killed": ("lost", paid), "done": ("done", paid)}
+    assert next(e.work for e in entries if e.run == "killed") == WORK
 
 
 def test_closing_leaves_nothing_open(storage: Storage) -> None:
