@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hierflow.audit.books import Books
+from hierflow.audit.made import Made, SetNow, pace_of, rounded
 from hierflow.audit.spending import Cost, GpuUse, cost_of, gpu_use
 from hierflow.spec import CostSpec
 from hierflow.store.ledger import MEASURED, Entry
@@ -30,11 +31,15 @@ class Audit:
         executed_ever: evaluations of all invocations.
         seconds: wall seconds of this invocation, by what they went on; all that measuring took is one of these,
             "measure"; "startup", from the launch to the first evaluation, overlaps with the others.
-        seconds_saved: estimated wall seconds of denoising that sharing and reuse saved this invocation, at its own
-            pace; None if it executed nothing.
-        saved_end_to_end: `seconds_saved` as a share of what the invocation would have taken without: the standard
-            evaluations at its pace, and the same seconds for everything else but measuring. None if it executed
-            nothing.
+        made: the images this invocation was the first to finish, and what they took.
+        seconds_saved: estimated wall seconds of denoising that sharing saved on `made`, at the invocation's own pace;
+            None if it executed nothing. Summed over invocations no image and no evaluation counts twice.
+        saved_end_to_end: `seconds_saved` as a share of what the invocation would have taken without sharing: the
+            standard evaluations of `made` at its pace, and the same seconds for everything else but measuring. None
+            if it made no image.
+        seconds_reused: estimated wall seconds of denoising that it did not have to spend as states were there before,
+            at the same pace. No saving of sharing, and nothing to be summed: every invocation finds them again.
+        set_now: what the images that are in the set now took, whichever invocations made them.
         gpu: what it took of accelerators, measuring included.
         cost: what that cost; None if the document has no prices.
         prior_evaluations: sampler steps of the prior in this invocation.
@@ -45,8 +50,11 @@ class Audit:
     books: Books
     executed_ever: int
     seconds: dict[str, float]
+    made: Made
     seconds_saved: float | None
     saved_end_to_end: float | None
+    seconds_reused: float | None
+    set_now: SetNow
     gpu: GpuUse
     cost: Cost | None
     prior_evaluations: int
@@ -72,26 +80,33 @@ class Audit:
         return {**plain, "padding_share": self.padding_share}
 
 
-def account(books: Books, entries: Sequence[Entry], own: Sequence[Entry], made: float, prices: CostSpec) -> Audit:
+def account(
+    books: Books, entries: Sequence[Entry], own: Sequence[Entry], made: Made, now: SetNow, prices: CostSpec
+) -> Audit:
     """The account of the entries `own`.
 
     Args:
         books: theirs.
         entries: the whole ledger.
         own: the entries that are audited.
-        made: share of the set's images that exist; what an image that could not be made did not take is not saved.
+        made: the images that the audited entries were the first to finish; what could not be made saves nothing.
+        now: what the images in the set took.
         prices: the document's.
     """
-    seconds = _seconds(own)
-    saved, share = _savings(books, seconds, made)
+    seconds, pace = _seconds(own), pace_of(own)
+    saved = None if pace is None else made.saved * pace
+    reused = None if pace is None else books.reused * pace
     return Audit(
         books=books,
         executed_ever=sum(entry.evaluations for entry in entries),
         seconds=seconds,
-        seconds_saved=saved,
-        saved_end_to_end=share,
+        made=made,
+        seconds_saved=rounded(saved),
+        saved_end_to_end=_end_to_end(made, pace, seconds),
+        seconds_reused=rounded(reused),
+        set_now=now,
         gpu=gpu_use(own),
-        cost=cost_of(prices, own, saved),
+        cost=cost_of(prices, own, saved, reused),
         prior_evaluations=sum(entry.prior_evaluations for entry in own),
         network_rows=sum(entry.network_rows for entry in own),
         network_calls=sum(entry.network_calls for entry in own),
@@ -103,9 +118,10 @@ def account(books: Books, entries: Sequence[Entry], own: Sequence[Entry], made: 
 def audit_metadata(account: Audit) -> dict[str, int | float | str | None]:
     """The account in flat figures that can be plotted over runs; None where a figure is not known.
 
-    Seconds are wall seconds; `cost` and `cost_saved` are in `currency`; shares lie in [0, 1].
+    Seconds are wall seconds; costs are in `currency`; shares are at most 1. What begins with `set_` is of the images
+    that are in the set now, everything else of the audited runs.
     """
-    books, cost = account.books, account.cost
+    books, cost, now = account.books, account.cost, account.set_now
     return {
         **{name: getattr(books, name) for name in BOOKED},
         "saved": books.saved,
@@ -115,12 +131,15 @@ def audit_metadata(account: Audit) -> dict[str, int | float | str | None]:
         "seconds_measured": account.seconds.get("measure", 0.0),
         "seconds_saved": account.seconds_saved,
         "saved_end_to_end": account.saved_end_to_end,
+        "seconds_reused": account.seconds_reused,
         "gpu_seconds": account.gpu.seconds,
         "kwh": account.gpu.kwh,
         "cost": cost.spent if cost else None,
         "cost_measured": cost.measured if cost else None,
         "cost_saved": cost.saved if cost else None,
+        "cost_reused": cost.reused if cost else None,
         "currency": cost.currency if cost else None,
+        **{f"set_{name}": value for name, value in asdict(now).items()},
     }
 
 
@@ -136,12 +155,9 @@ def _seconds(entries: Sequence[Entry]) -> dict[str, float]:
     return {name: round(found[name], 3) for name in sorted(found)}
 
 
-def _savings(books: Books, seconds: dict[str, float], made: float) -> tuple[float | None, float | None]:
-    """Seconds of denoising saved, and their share of what everything but measuring would have taken."""
-    executed = books.executed - books.measured
-    if not executed or not seconds.get("denoise"):
-        return None, None
-    pace = seconds["denoise"] / executed
-    saved = (books.standard * made - executed) * pace
+def _end_to_end(made: Made, pace: float | None, seconds: dict[str, float]) -> float | None:
+    """What sharing saved, as a share of what everything but measuring would have taken."""
+    if pace is None or not made.images:
+        return None
     others = sum(value for name, value in seconds.items() if name not in ("denoise", "startup", "measure"))
-    return round(saved, 3), saved / (books.standard * made * pace + others) if made else None
+    return made.saved * pace / (made.standard * pace + others)

@@ -81,7 +81,7 @@ def keep_books(
         illegible: those of killed runs; they are told of, and the books balance without them.
     """
     own = [entry for entry in entries if is_own(entry)]
-    tally, live = _Tally(), set(_states(planned))
+    tally, live = _Tally(), set(states_of(planned))
     for entry in entries:
         # What was measured counts as that, and whoever needs such a state afterwards finds it.
         (tally.add_own if is_own(entry) and entry.stage != MEASURED else tally.add_other)(entry)
@@ -124,14 +124,14 @@ class _Tally:
         self._clean_since: dict[State, float] = {}
 
     def add_other(self, entry: Entry) -> None:
-        states = set(_states(entry.work))
+        states = set(states_of(entry.work))
         self.before |= states - self.made
         if entry.status == "done":
             for state in states:
                 self._clean_since[state] = min(entry.ended, self._clean_since.get(state, math.inf))
 
     def add_own(self, entry: Entry) -> None:
-        for state in _states(entry.work):
+        for state in states_of(entry.work):
             if state in self.made:
                 self.redone += 1
             elif state in self.before:
@@ -156,5 +156,6 @@ def _problems(books: Books, planned: Sequence[Work], astray: int) -> list[str]:
     return problems
 
 
-def _states(work: Sequence[Work]) -> Iterable[State]:
+def states_of(work: Sequence[Work]) -> Iterable[State]:
+    """The states that runs of steps make, each once a run."""
     return ((run.chain, step) for run in work for step in range(run.first, run.last + 1))

@@ -16,23 +16,12 @@ from hierflow.audit.account import Audit
 from hierflow.audit.charts import books_bars, runs_chart, time_bar
 from hierflow.audit.columns import ColumnShare
 from hierflow.audit.history import PastRun
-from hierflow.audit.wording import by_killed_runs, energy, money, plain_money, value_text, when
+from hierflow.audit.page_tables import or_dash, savings, set_now, statement, takings
+from hierflow.audit.wording import by_killed_runs, money, plain_money, value_text, when
 from hierflow.progress import duration
 
 _SHOWN_VALUES = 12
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-_STATEMENT = (  # sign, field of Books, what it is
-    ("", "standard", "Without sharing", "a step of every prompt by itself"),
-    ("−", "shared", "Shared", "steps that prompts have in common"),
-    ("=", "planned", "Planned", "distinct states of this plan"),
-    ("−", "reused", "Reused", "there before"),
-    ("−", "outstanding", "Outstanding", "not made yet"),
-    ("+", "replayed", "Replayed", "repeated to reach a branching step"),
-    ("+", "redone", "Redone", "repeated after a failure"),
-    ("+", "measured", "Measured", "to measure something, for no image"),
-    ("=", "executed", "Executed", "counted on the network"),
-)
-_ALWAYS = ("standard", "shared", "planned", "reused", "executed")
 
 
 def render_audit(
@@ -59,10 +48,12 @@ def render_audit(
         books=all_runs.books,
         problems=list(dict.fromkeys((*this_run.books.problems, *all_runs.books.problems))),
         bars=books_bars(all_runs.books),
-        statement=_statement(this_run, all_runs),
+        statement=statement(this_run, all_runs),
         facts=_facts(all_runs),
         times=time_bar(all_runs.spent),
-        takings=_takings(this_run, all_runs),
+        savings=savings(this_run, all_runs),
+        now=set_now(all_runs),
+        takings=takings(this_run, all_runs),
         notes=_notes(all_runs),
         chart=runs_chart(past),
         runs=[_run(run) for run in reversed(past)],
@@ -85,53 +76,17 @@ def _template() -> tuple[Template, str]:
 
 
 def _facts(account: Audit) -> list[tuple[str, str]]:
-    books, cost = account.books, account.cost
+    books, cost, now = account.books, account.cost, account.set_now
     facts = [("of the denoiser's work saved", f"{books.saved:.1%}")]
     if account.saved_end_to_end is not None:
-        facts.append(("of the time saved, end to end", f"{account.saved_end_to_end:.1%}"))
-    if account.seconds_saved is not None:
-        facts.append(("of denoising saved, estimated", duration(max(account.seconds_saved, 0))))
+        facts.append(("of the time of this plan's runs saved, end to end", f"{account.saved_end_to_end:.1%}"))
+    if now.seconds_saved is not None:
+        facts.append(("of denoising saved on the images in the set, estimated", duration(max(now.seconds_saved, 0))))
     if cost and cost.spent is not None:
-        facts.append(("spent", money(cost.spent, cost.currency)))
-    if cost and cost.saved is not None:
-        facts.append(("saved, estimated", money(max(cost.saved, 0), cost.currency)))
+        facts.append(("spent by all runs of this plan", money(cost.spent, cost.currency)))
+    if cost and now.cost_saved is not None:
+        facts.append(("saved on the images in the set, estimated", money(max(now.cost_saved, 0), cost.currency)))
     return facts
-
-
-def _statement(this_run: Audit, all_runs: Audit) -> list[dict[str, str]]:
-    columns = [
-        {**account.books.__dict__, "shared": account.books.standard - account.books.planned}
-        for account in (this_run, all_runs)
-    ]
-    return [
-        {
-            "sign": sign,
-            "label": label,
-            "what": what,
-            "this_run": f"{columns[0][name]:,}",
-            "all_runs": f"{columns[1][name]:,}",
-            "kind": "sum" if sign in ("=", "") else "part",
-        }
-        for sign, name, label, what in _STATEMENT
-        if name in _ALWAYS or columns[0][name] or columns[1][name]
-    ]
-
-
-def _takings(this_run: Audit, all_runs: Audit) -> list[tuple[str, str, str]]:
-    """GPU seconds, energy and money, of this run and of all; empty if no run held a GPU."""
-    both = (this_run, all_runs)
-    if not all_runs.gpu.seconds:
-        return []
-    rows = [("GPU time", [f"{a.gpu.seconds:,.1f} s" for a in both])]
-    rows.append(("Energy", [_or_dash(a.gpu.kwh, energy) for a in both]))
-    if all_runs.cost:
-        currency = all_runs.cost.currency
-        rows.append((f"Cost, {currency}", [_or_dash(a.cost and a.cost.spent, plain_money) for a in both]))
-        if all_runs.cost.measured is not None:
-            measured = [_or_dash(a.cost and a.cost.measured, plain_money) for a in both]
-            rows.append((f"To measure, {currency}, of that", measured))
-        rows.append((f"Saved, {currency}, estimated", [_or_dash(a.cost and a.cost.saved, plain_money) for a in both]))
-    return [(label, this, whole) for label, (this, whole) in rows]
 
 
 def _notes(account: Audit) -> list[str]:
@@ -147,10 +102,10 @@ def _run(run: PastRun) -> dict[str, str]:
         "standard": f"{run.standard:,}" if run.standard else "—",
         "planned": f"{run.planned:,}" if run.planned else "—",
         "executed": f"{run.executed:,}",
-        "saved": _or_dash(run.saved, "{:.1%}".format),
+        "saved": or_dash(run.saved, "{:.1%}".format),
         "seconds": duration(run.seconds),
         "gpu_seconds": f"{run.gpu_seconds:,.1f}",
-        "cost": _or_dash(run.cost, plain_money),
+        "cost": or_dash(run.cost, plain_money),
         "failed": "failed in part" if run.failed else "",
     }
 
@@ -176,7 +131,7 @@ def _share(share: ColumnShare, longest: float) -> dict[str, str]:
         "paid": f"{share.paid:,.0f}",
         "saved": f"{share.saved:.1%}",
         "gpu_seconds": f"{share.gpu_seconds:,.1f}",
-        "cost": _or_dash(share.cost, plain_money),
+        "cost": or_dash(share.cost, plain_money),
         "of_longest": f"{100 * share.standard / longest:.2f}%",
         "planned_of_longest": f"{100 * share.planned / longest:.2f}%",
     }
@@ -191,7 +146,3 @@ def _small_print(account: Audit) -> list[tuple[str, str]]:
         ("Unaccounted", f"{books.unaccounted:,} evaluations {by_killed_runs(books)}"),
         ("Executed ever", f"{account.executed_ever:,} evaluations, all plans together"),
     ]
-
-
-def _or_dash(value: Any, words: Any) -> str:
-    return "—" if value is None else str(words(value))

@@ -39,8 +39,9 @@ class Cost:
         spent: GPU hours and kWh at their prices, prior, decoder, scores and measuring included; None where there is
             nothing to price.
         measured: what of that measuring took; None where it took nothing that has a price.
-        saved: what the denoising that sharing and reuse saved would have cost, estimated at these runs' own pace
-            and cost a GPU second; None where it is not known.
+        saved: what the denoising that sharing saved would have cost, estimated at these runs' own pace and cost a GPU
+            second; None where it is not known.
+        reused: the same of the denoising that reuse spared them, which is no saving of sharing.
         note: what is not in `spent`; empty if all is.
     """
 
@@ -48,6 +49,7 @@ class Cost:
     spent: float | None
     measured: float | None
     saved: float | None
+    reused: float | None
     note: str
 
 
@@ -64,24 +66,27 @@ def gpu_use(entries: Sequence[Entry]) -> GpuUse:
     )
 
 
-def cost_of(prices: CostSpec, entries: Sequence[Entry], seconds_saved: float | None) -> Cost | None:
+def cost_of(
+    prices: CostSpec, entries: Sequence[Entry], seconds_saved: float | None, seconds_reused: float | None
+) -> Cost | None:
     """Price what `entries` took; None if the document has no prices.
 
     Args:
         prices: the document's; where both are given, both are paid.
         entries: what is priced.
-        seconds_saved: seconds of denoising that sharing and reuse saved these entries.
+        seconds_saved: seconds of denoising that sharing saved these entries.
+        seconds_reused: seconds of denoising that reuse spared them.
     """
     if prices.per_gpu_hour is None and prices.per_kwh is None:
         return None
-    making = [entry for entry in entries if entry.stage != MEASURED]
+    second = cost_a_second(prices, entries)
     measuring = [entry for entry in entries if entry.stage == MEASURED]
-    second = _cost_a_second(prices, making)
     return Cost(
         currency=prices.currency,
         spent=_spent_on(prices, entries),
         measured=_spent_on(prices, measuring),
         saved=None if seconds_saved is None or second is None else seconds_saved * second,
+        reused=None if seconds_reused is None or second is None else seconds_reused * second,
         note=_unpriced(prices, gpu_use(entries)),
     )
 
@@ -101,13 +106,17 @@ def _spent_on(prices: CostSpec, entries: Sequence[Entry]) -> float | None:
     return spending(prices, use.seconds, use.kwh)
 
 
-def _cost_a_second(prices: CostSpec, entries: Sequence[Entry]) -> float | None:
-    """What a second of denoising cost, as far as it was spent on accelerators; None where it is not known."""
-    spent, total = _spent_on(prices, entries), sum(entry.seconds.get("denoise", 0.0) for entry in entries)
+def cost_a_second(prices: CostSpec, entries: Sequence[Entry]) -> float | None:
+    """What a second of denoising cost those of `entries` that do not measure; None where it is not known.
+
+    Seconds that no accelerator was held for cost nothing.
+    """
+    making = [entry for entry in entries if entry.stage != MEASURED]
+    spent, total = _spent_on(prices, making), sum(entry.seconds.get("denoise", 0.0) for entry in making)
     if spent is None or not total:
         return None
-    held = sum(entry.seconds.get("denoise", 0.0) for entry in entries if entry.gpu_seconds)
-    return held / total * spent / gpu_use(entries).seconds
+    held = sum(entry.seconds.get("denoise", 0.0) for entry in making if entry.gpu_seconds)
+    return held / total * spent / gpu_use(making).seconds
 
 
 def _note(entries: Sequence[Entry], held: Sequence[Entry]) -> str:

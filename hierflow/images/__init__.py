@@ -9,6 +9,7 @@ from hierflow.images.history_page import render_history
 from hierflow.images.manifest import (
     MANIFEST_COLUMNS,
     ImageRow,
+    Latents,
     build_manifest,
     check_axis_names,
     manifest_bytes,
@@ -23,6 +24,7 @@ __all__ = [
     "MANIFEST_COLUMNS",
     "Changes",
     "ImageRow",
+    "Latents",
     "Moment",
     "Saving",
     "Thumbnails",

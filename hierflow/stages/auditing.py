@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hierflow.audit.account import Audit, account
-from hierflow.audit.books import State, keep_books
+from hierflow.audit.books import State, keep_books, states_of
 from hierflow.audit.columns import by_columns
 from hierflow.audit.history import past_runs
+from hierflow.audit.made import Executions, Path, set_now
 from hierflow.audit.page import render_audit
 from hierflow.hashing import text_hash
-from hierflow.images import ImageRow
+from hierflow.images import ImageRow, Latents
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Pace
+from hierflow.plan.lanes import Lane
 from hierflow.stages.context import Stage
 from hierflow.store.ledger import MEASURED, Entry, Work
 
@@ -46,8 +48,15 @@ def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, who
         unreadable=sorted(stage.store.ledger.damaged),
         illegible=sorted(stage.store.ledger.illegible),
     )
-    own = [entry for entry in entries if is_own(entry)]
-    return account(books, entries, own, _made(rows), stage.spec.cost)
+    paths, executions = _paths(compiled, rows), Executions(entries)
+    return account(
+        books,
+        entries,
+        [entry for entry in entries if is_own(entry)],
+        executions.made_by(is_own, paths),
+        set_now(executions.there(paths), executions.behind(paths), stage.spec.cost),
+        stage.spec.cost,
+    )
 
 
 def write_audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) -> tuple[Audit, Audit]:
@@ -94,29 +103,32 @@ def measured_pace(entries: Sequence[Entry], pace: str) -> Pace | None:
 
 
 def _planned(compiled: CompiledPlan) -> list[Work]:
-    plan = compiled.plan
-    return [
-        Work(lane.ids.chain(segment), int(plan.first[segment]), int(plan.last[segment]))
-        for lane in compiled.lanes
-        for segment in lane.segments.tolist()
-    ]
+    return [_work(compiled, lane, segment) for lane in compiled.lanes for segment in lane.segments.tolist()]
 
 
 def _unmade(compiled: CompiledPlan, rows: Sequence[ImageRow]) -> set[State]:
     """The states that only lead to images that do not exist."""
     made = {row.latents for row in rows if row.status == "current"}
-    if len(made) == len({row.latents for row in rows}):
+    unmade = {row.latents for row in rows} - made
+    if not unmade:
         return set()
-    states: dict[bool, set[State]] = {True: set(), False: set()}
-    for latents in {row.latents for row in rows}:
-        lane, found = compiled.lane(latents.variant, latents.image_index), states[latents in made]
-        for segment in compiled.plan.path(compiled.leaf_of[text_hash(latents.prompt)]):
-            first, last = int(compiled.plan.first[segment]), int(compiled.plan.last[segment])
-            found.update((lane.ids.chain(segment), step) for step in range(first, last + 1))
-    return states[False] - states[True]
+    return _states(compiled, unmade) - _states(compiled, made)
 
 
-def _made(rows: Sequence[ImageRow]) -> float:
-    """Share of the set's latents that have become images."""
-    wanted = {row.latents for row in rows}
-    return len({row.latents for row in rows if row.status == "current"}) / len(wanted)
+def _states(compiled: CompiledPlan, images: Iterable[Latents]) -> set[State]:
+    return {state for latents in images for state in states_of(_path(compiled, latents))}
+
+
+def _paths(compiled: CompiledPlan, rows: Sequence[ImageRow]) -> list[Path]:
+    """What leads to each of the images that exist; those of the same latents are one."""
+    return [_path(compiled, latents) for latents in {row.latents: None for row in rows if row.status == "current"}]
+
+
+def _path(compiled: CompiledPlan, latents: Latents) -> Path:
+    lane = compiled.lane(latents.variant, latents.image_index)
+    path = compiled.plan.path(compiled.leaf_of[text_hash(latents.prompt)])
+    return [_work(compiled, lane, segment) for segment in path]
+
+
+def _work(compiled: CompiledPlan, lane: Lane, segment: int) -> Work:
+    return Work(lane.ids.chain(segment), int(compiled.plan.first[segment]), int(compiled.plan.last[segment]))

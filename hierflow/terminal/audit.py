@@ -12,6 +12,7 @@ from hierflow.terminal.text import laid_out, printable
 if TYPE_CHECKING:
     from hierflow.audit.account import Audit
     from hierflow.audit.columns import ColumnShare
+    from hierflow.audit.made import SetNow
     from hierflow.stages.summary import AuditReport
 
 
@@ -36,6 +37,7 @@ def describe_audit(report: AuditReport) -> str:
         ("time", f"{duration(sum(spent.values())):>10}  {_spent(spent)}"),
         *_savings(account),
         *_takings(account),
+        *_set_now(account.set_now, account.cost.currency if account.cost else ""),
         ("balance", "the books balance" if books.balanced else "; ".join(books.problems)),
     ]
     if report.page:
@@ -45,16 +47,38 @@ def describe_audit(report: AuditReport) -> str:
 
 
 def _savings(account: Audit) -> list[tuple[str, str]]:
-    rows = []
+    rows, made = [], account.made
     if account.seconds_saved is not None:
-        rows.append(("time saved", f"{duration(max(account.seconds_saved, 0)):>10}  of denoising, estimated"))
-    if account.saved_end_to_end is not None:
+        saved = duration(max(account.seconds_saved, 0))
         rows.append(
-            (
-                "end to end",
-                f"{account.saved_end_to_end:>10.1%}  of the time, all but measuring included",
-            )
+            ("time saved", f"{saved:>10}  of denoising, by sharing, on {made.images:,} images made; estimated")
         )
+    if account.saved_end_to_end is not None:
+        rows.append(("end to end", f"{account.saved_end_to_end:>10.1%}  of the time, all but measuring included"))
+    if account.seconds_reused:
+        spared = duration(account.seconds_reused)
+        rows.append(
+            ("time spared", f"{spared:>10}  of denoising, by what was there before; no part of what is saved")
+        )
+    return rows
+
+
+def _set_now(now: SetNow, currency: str) -> list[tuple[str, str]]:
+    """What the images in the set took, whichever plan's runs made them."""
+    if not now.images:
+        return []
+    rows = [
+        (
+            "the set",
+            f"{now.executed:>10,}  executed for its {now.images:,} images, of {now.standard:,} without sharing",
+        )
+    ]
+    if now.seconds is not None and now.seconds_saved is not None:
+        saved = f"of denoising, {duration(max(now.seconds_saved, 0))} saved by sharing, estimated"
+        rows.append(("its time", f"{duration(now.seconds):>10}  {saved}"))
+    if now.cost is not None and now.cost_saved is not None:
+        saved = f"of denoising, {money(max(now.cost_saved, 0), currency)} saved by sharing, estimated"
+        rows.append(("its cost", f"{money(now.cost, currency):>10}  {saved}"))
     return rows
 
 
@@ -72,7 +96,11 @@ def _takings(account: Audit) -> list[tuple[str, str]]:
     if cost and cost.measured is not None:
         rows.append(("measuring", f"{money(cost.measured, cost.currency):>10}  of that, apart from what is saved"))
     if cost and cost.saved is not None:
-        rows.append(("cost saved", f"{money(max(cost.saved, 0), cost.currency):>10}  of denoising, estimated"))
+        rows.append(("cost saved", f"{money(max(cost.saved, 0), cost.currency):>10}  of denoising, by sharing"))
+    if cost and cost.reused:
+        rows.append(
+            ("cost spared", f"{money(cost.reused, cost.currency):>10}  of denoising, by what was there before")
+        )
     return rows
 
 

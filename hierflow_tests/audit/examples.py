@@ -7,6 +7,7 @@ from typing import Any
 
 from hierflow.audit.account import Audit, account
 from hierflow.audit.books import Books
+from hierflow.audit.made import Made, set_now
 from hierflow.images import ImageRow
 from hierflow.plan.lanes import Variant
 from hierflow.spec import CostSpec
@@ -40,12 +41,15 @@ def books(standard: int = 400, planned: int = 100, executed: int = 100, **fields
     return Books(**{**figures, **fields}, standard=standard, planned=planned, executed=executed, noted=executed)
 
 
+ALL_MADE = Made(images=10, standard=400, executed=100)
+
+
 def accounted(
-    own: Sequence[Entry] = (), prices: CostSpec = NO_PRICES, kept: Books | None = None, made: float = 1.0
+    own: Sequence[Entry] = (), prices: CostSpec = NO_PRICES, kept: Books | None = None, made: Made = ALL_MADE
 ) -> Audit:
-    """The account of `own`, or of one entry on a GPU."""
+    """The account of `own`, or of one entry on a GPU, which made ten images; they are what is in the set."""
     own = list(own) or [entry()]
-    return account(kept or books(), own, own, made, prices)
+    return account(kept or books(), own, own, made, set_now(ALL_MADE, own, prices), prices)
 
 
 def row(prompt_id: str = "a", *, prompt: str = "", **fields: Any) -> ImageRow:

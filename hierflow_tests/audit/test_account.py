@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hierflow.audit.made import Made
 from hierflow.store.ledger import MEASURED
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry
 
@@ -22,8 +23,35 @@ def test_prior_and_decoder_lessen_the_share_that_is_saved_end_to_end() -> None:
 
 
 def test_nothing_is_saved_for_images_that_could_not_be_made() -> None:
-    found = accounted(kept=books(outstanding=20), made=0.5)
+    found = accounted(kept=books(outstanding=20), made=Made(5, 200, 100))
     assert found.seconds_saved == pytest.approx((200 - 100) * 0.1)
+
+
+def test_a_run_that_repeats_more_than_it_shares_has_lost_what_others_saved() -> None:
+    found = accounted(kept=books(redone=100), made=Made(0, 0, 100))
+    assert (found.seconds_saved, found.saved_end_to_end) == (pytest.approx(-10.0), None)
+
+
+def test_what_reuse_spared_is_told_apart_and_in_nothing_that_is_saved() -> None:
+    one = Made(1, 40, 30)
+    without = accounted([entry(evaluations=30, seconds={"denoise": 3.0})], BOTH, books(executed=30), one)
+    edit = accounted([entry(evaluations=30, seconds={"denoise": 3.0})], BOTH, books(executed=30, reused=70), one)
+    assert edit.seconds_reused == pytest.approx(7.0)
+    assert edit.seconds_saved == without.seconds_saved == pytest.approx(1.0)
+    assert edit.saved_end_to_end == without.saved_end_to_end
+    assert edit.cost is not None
+    assert without.cost is not None
+    assert edit.cost.saved == without.cost.saved
+    assert edit.cost.reused == pytest.approx(7.0 * 0.021 / 20)  # of the GPU seconds all of the denoising's price
+
+
+def test_what_the_set_took_is_told_at_the_pace_and_price_of_those_who_made_it() -> None:
+    now = accounted(prices=BOTH).set_now
+    assert (now.images, now.standard, now.executed) == (10, 400, 100)
+    assert (now.seconds, now.seconds_saved) == (pytest.approx(10.0), pytest.approx(30.0))
+    assert (now.cost, now.cost_saved) == (pytest.approx(0.0105), pytest.approx(0.0315))
+    unpriced = accounted([entry(gpu=False)], BOTH).set_now
+    assert (unpriced.seconds, unpriced.cost, unpriced.cost_saved) == (pytest.approx(10.0), None, None)
 
 
 def test_measuring_takes_nothing_from_what_was_saved_and_is_shown_by_itself() -> None:

@@ -14,8 +14,10 @@ import pytest
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_columns
 from hierflow.audit.history import past_runs
+from hierflow.audit.made import Made
 from hierflow.audit.page import render_audit
 from hierflow.images import ImageRow
+from hierflow.store.ledger import MEASURED
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry, row
 
 NASTY = [
@@ -90,8 +92,31 @@ def test_the_statement_leads_from_standard_to_executed() -> None:
     kept = books(standard=400, planned=100, executed=73, reused=40, redone=13, problems=())
     text = Page(html_of(account=accounted(kept=kept)))
     cells = [cell for cell in text.texts["td"] if cell.strip()]
-    assert cells[:14:2] == ["400", "300", "100", "40", "13", "73", "20.0 s"]
+    assert cells[:12:2] == ["400", "300", "100", "40", "13", "73"]
     assert "The books balance." in text.texts["p"]
+
+
+def cells_of(html: str, label: str) -> list[str]:
+    """What stands beside the first line of a table that begins with `label`."""
+    (line,) = re.findall(rf'<tr[^>]*><th scope="row">{label}</th>(.*?)</tr>', html, re.DOTALL)
+    return re.findall(r"<td>(.*?)</td>", line, re.DOTALL)
+
+
+def test_what_the_set_took_and_what_runs_saved_and_were_spared_are_tables_of_their_own() -> None:
+    edit = entry(evaluations=30, seconds={"denoise": 3.0})
+    html = html_of(account=accounted([edit], BOTH, books(executed=30, reused=70), Made(1, 40, 30)))
+    assert cells_of(html, "Without sharing") == ["400", "40 s", "0.0420"]
+    assert cells_of(html, "Executed for them") == ["100", "10 s", "0.0105"]
+    assert cells_of(html, "Saved by sharing") == ["300", "30 s", "0.0315"]
+    assert cells_of(html, "Images made") == ["1", "1"]
+    assert cells_of(html, "Time saved by sharing") == ["1 s", "1 s"]
+    assert cells_of(html, "Time spared by what was there before") == ["7 s", "7 s"]
+
+
+def test_what_measuring_cost_is_a_line_of_its_own() -> None:
+    both = accounted([entry(), entry(stage=MEASURED)], BOTH, books(executed=200, measured=100))
+    assert cells_of(html_of(account=both), "To measure, EUR, of that") == ["0.0210", "0.0210"]
+    assert "To measure" not in html_of()
 
 
 def test_a_statement_without_repeats_and_gaps_leaves_their_lines_out() -> None:

@@ -18,7 +18,7 @@ def test_gpu_seconds_and_energy_are_added_up_and_the_cards_named() -> None:
 def test_on_a_cpu_the_books_say_so_and_price_nothing() -> None:
     use = gpu_use([entry(gpu=False)])
     assert (use.seconds, use.names, use.kwh, use.note) == (0.0, (), None, "no GPU was used")
-    cost = cost_of(BOTH, [entry(gpu=False)], 30.0)
+    cost = cost_of(BOTH, [entry(gpu=False)], 30.0, None)
     assert cost is not None
     assert (cost.spent, cost.saved, cost.note) == (None, None, "no GPU was used")
 
@@ -38,7 +38,7 @@ def test_entries_older_than_the_count_are_not_taken_for_a_cpus() -> None:
 
 
 def test_without_prices_there_is_no_cost() -> None:
-    assert cost_of(NO_PRICES, [entry()], 30.0) is None
+    assert cost_of(NO_PRICES, [entry()], 30.0, None) is None
 
 
 @pytest.mark.parametrize(
@@ -51,30 +51,30 @@ def test_without_prices_there_is_no_cost() -> None:
     ],
 )
 def test_both_prices_are_paid_where_both_are_given(prices: CostSpec, spent: float) -> None:
-    cost = cost_of(prices, [entry()], None)
+    cost = cost_of(prices, [entry()], None, None)
     assert cost is not None
     assert cost.spent == pytest.approx(spent)
     assert (cost.currency, cost.saved, cost.note) == (prices.currency, None, "")
 
 
 def test_what_sharing_saved_is_priced_at_what_a_gpu_second_cost() -> None:
-    cost = cost_of(BOTH, [entry()], 30.0)
+    cost = cost_of(BOTH, [entry()], 30.0, None)
     assert cost is not None
     assert cost.saved == pytest.approx(30.0 * 0.021 / 20.0)
 
 
 def test_seconds_saved_on_a_cpu_save_no_money() -> None:
-    cost = cost_of(BOTH, [entry(), entry(gpu=False, seconds={"denoise": 30.0})], 40.0)
+    cost = cost_of(BOTH, [entry(), entry(gpu=False, seconds={"denoise": 30.0})], 40.0, None)
     assert cost is not None
     assert cost.saved == pytest.approx(10.0 * 0.021 / 20.0)  # a quarter of the denoising was on the GPU
 
 
 def test_electricity_that_is_not_reported_is_not_in_the_price_and_that_is_said() -> None:
     silent = entry(kwh=None, energy_note="not reported by T4")
-    cost = cost_of(BOTH, [silent], None)
+    cost = cost_of(BOTH, [silent], None, None)
     assert cost is not None
     assert cost.spent == pytest.approx(0.020)
     assert cost.note == "electricity is priced for 0% of the GPU seconds: energy not reported by T4"
-    alone = cost_of(CostSpec(per_kwh=0.5), [silent], 30.0)
+    alone = cost_of(CostSpec(per_kwh=0.5), [silent], 30.0, None)
     assert alone is not None
     assert (alone.spent, alone.saved) == (None, None)

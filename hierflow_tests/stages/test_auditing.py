@@ -14,7 +14,7 @@ from hierflow.models import power
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.stages import encoding
 from hierflow.stages.auditing import measured_pace, write_audit
-from hierflow_tests.stages.runs import carried_out, carry_out, planned, spec_of, stage_of
+from hierflow_tests.stages.runs import STEPS, carried_out, carry_out, planned, spec_of, stage_of
 
 
 @pytest.fixture
@@ -112,6 +112,19 @@ def test_a_pace_is_that_of_one_network_size_and_device(tiny_learned: Path, tmp_p
     for other in (spec_of(network), *(spec_of(tiny_learned, **change) for change in changes)):
         assert measured_pace(entries, stage_of(other).pace) is None
     assert measured_pace(entries, stage_of(spec_of(tiny_learned, seed=9, scheduler="ddim")).pace) is not None
+
+
+def test_savings_of_nightly_edits_add_up_and_raise_nothing_of_the_sets(tiny_learned: Path, tmp_path: Path) -> None:
+    texts = [f"a {color} {thing}" for color in ("red", "blue", "green") for thing in ("mug", "chair")]
+    nights = [carry_out(spec_of(tiny_learned, storage=tmp_path, prompts=[*texts, f"hat {n}"])) for n in range(4)]
+    made, everything = [night.account.made for night in nights], len(texts) + len(nights)
+    assert [one.images for one in made] == [len(texts) + 1, 1, 1, 1]
+    assert sum(one.saved for one in made) == everything * STEPS - nights[-1].account.executed_ever
+    assert all(night.account.books.reused for night in nights[1:])
+    for night in nights:
+        books, now = night.account.books, night.account.set_now
+        assert (now.images, now.standard) == (len(texts) + 1, books.standard)
+        assert 0 < now.standard - now.executed <= books.standard - books.planned
 
 
 @pytest.mark.usefixtures("counted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_column
+from hierflow.audit.made import Made
 from hierflow.stages.summary import AuditReport
 from hierflow.store.ledger import MEASURED
 from hierflow.terminal.audit import describe_audit
@@ -21,7 +22,8 @@ def test_gpu_time_energy_and_money_are_told() -> None:
     assert lines["gpu"].endswith("20 s  H200")
     assert "2.00 Wh" in lines["energy"]
     assert "0.0210 EUR" in lines["cost"]
-    assert "0.0315 EUR  of denoising, estimated" in lines["cost saved"]
+    assert "0.0315 EUR  of denoising, by sharing" in lines["cost saved"]
+    assert "30 s  of denoising, by sharing, on 10 images made" in lines["time saved"]
     assert "60.0%" in lines["end to end"]
 
 
@@ -32,6 +34,18 @@ def test_what_killed_runs_executed_is_told_as_far_as_anybody_knows() -> None:
         " 0  at most, by killed runs; 2 more of unknown size, such as ledger/open/x.json, which nobody can read"
     )
     assert lines["balance"].endswith("the books balance")
+
+
+def test_what_the_images_in_the_set_took_is_told_apart_from_what_the_runs_did() -> None:
+    account = accounted([entry(evaluations=30)], BOTH, books(executed=30, reused=70), Made(1, 40, 30))
+    lines = told(account)
+    assert lines["the set"].endswith("100  executed for its 10 images, of 400 without sharing")
+    assert "on 1 images made" in lines["time saved"]
+    assert "by what was there before" in lines["time spared"]
+    assert "by what was there before" in lines["cost spared"]
+    assert "saved by sharing" in lines["its time"]
+    assert "saved by sharing" in lines["its cost"]
+    assert "cost spared" not in told(accounted(prices=BOTH))
 
 
 def test_what_measuring_cost_is_a_line_of_its_own() -> None:
