@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -94,22 +94,19 @@ def launch(
         runner = _Runner(served, definitions_of(served), instance, done)
         tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
         planned = runner.execute(served.names.plan_job, {}, ops=tree)
-        if served.names.op("embedding_tree") in planned and not done.interrupted:
-            _run_what_is_missing(runner, stage, say)
+        if served.names.op("embedding_tree") in planned.steps and not done.interrupted:
+            done.plan = stage.store.plans.load(planned.tags[PLAN_TAG])
+            _run_what_is_missing(runner, stage, done.plan, say)
     done.seconds = time.monotonic() - began
     return done
 
 
-def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], object]) -> None:
-    """Run partitions, image set and audit of the plan just adopted.
+def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan, say: Callable[[str], object]) -> None:
+    """Run the partitions of the plan just adopted, whatever another run makes current meanwhile, and the reports.
 
     That the trunk failed does not keep partitions from being tried: each goes as far back as it needs to.
     """
     done, instance, served = runner.done, runner.instance, runner.served
-    compiled = stage.store.plans.current()
-    if compiled is None:
-        raise RuntimeError("the plan job succeeded, but left no plan")
-    done.plan = compiled
     active = active_partitions(instance, served)
     for key, run in active.items():
         say(f"partition {key} is left to run {run}, which is at work on it (if it is not, mark it failed in Dagster)")
@@ -123,7 +120,7 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, say: Callable[[str], obj
             continue
         say(f"partition {place} of {len(keys)}: {key}")
         succeeded = runner.execute(served.names.subtree_job, tags, key)
-        (done.run if succeeded == {served.names.subtree_op} else done.failed).append(key)
+        (done.run if succeeded.steps == {served.names.subtree_op} else done.failed).append(key)
         if done.interrupted:
             return
     adopt_stored(instance, served, stage.store, compiled)
@@ -188,6 +185,13 @@ def _furnish(home: Path) -> None:
         ) from error
 
 
+class _Executed(NamedTuple):
+    """A run that has ended: the steps that succeeded, and its tags, those that it gave itself included."""
+
+    steps: set[str]
+    tags: dict[str, str]
+
+
 @dataclass
 class _Runner:
     """Executes the set's jobs in this process, with the tags all runs of one command carry."""
@@ -199,8 +203,8 @@ class _Runner:
 
     def execute(
         self, job: str, tags: Mapping[str, str], partition: str | None = None, ops: Mapping[str, Any] | None = None
-    ) -> set[str]:
-        """Run a job; returns the steps that succeeded. What failed is noted in the launch.
+    ) -> _Executed:
+        """Run a job. What failed is noted in the launch.
 
         A floor that is missed is not: the report in the store says so, also to commands that find it made.
         """
@@ -219,7 +223,9 @@ class _Runner:
         if not (result.success or _missed_a_floor(result)):
             self.done.problems.append(_why(result, partition or job))
             self.done.interrupted = self.done.interrupted or _was_interrupted(result)
-        return {str(event.step_key) for event in result.all_events if event.is_step_success}
+        run = self.instance.get_run_by_id(result.run_id)
+        steps = {str(event.step_key) for event in result.all_events if event.is_step_success}
+        return _Executed(steps, dict(run.tags) if run else {})
 
 
 def _was_interrupted(result: Any) -> bool:

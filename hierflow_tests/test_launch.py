@@ -18,9 +18,12 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 from hierflow.launch import Launch, launch
 from hierflow.models.families.kandinsky22 import Kandinsky22
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import Silent
+from hierflow.stages import planning
+from hierflow.stages.context import Stage
 from hierflow.store import SetStore
-from hierflow_tests.image_sets import write_document
+from hierflow_tests.image_sets import FOUR, write_document
 from hierflow_tests.tiny_models import tiny_learned
 
 __all__ = ["tiny_learned"]
@@ -40,6 +43,29 @@ def document(tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def launched(document: Path, said: list[str] | None = None) -> Launch:
     return launch(load_document(document), document, Silent, (said if said is not None else []).append)
+
+
+def test_the_partitions_are_those_of_the_plan_adopted_though_another_run_moves_the_pointer(
+    document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = launched(document).plan
+    assert first is not None
+    real, adopted = planning.adopt, []
+
+    def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
+        adopted.append(compiled.document.id)
+        is_new = real(stage, compiled)
+        stage.store.plans.point_to(first.document.id, "another request")
+        return is_new
+
+    monkeypatch.setattr(planning, "adopt", adopt)
+    spec = load_document(document)
+    edited = spec.model_copy(update={"prompts": spec.prompts.model_copy(update={"text": [*FOUR, "a green hat"]})})
+    done = launch(edited, document, Silent, [].append)
+    assert done.plan is not None
+    assert [done.plan.document.id] == adopted != [first.document.id]
+    assert len(done.run) == 1
+    assert done.run[0] not in first.document.keys
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
