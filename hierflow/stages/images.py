@@ -52,7 +52,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     """
     check_model(stage, compiled)
     wanted = list(_wanted(compiled, prompts, key))
-    earlier = _earlier_images(stage, compiled)
+    earlier = _earlier_images(stage, compiled, [key])
     made = {(image.record.state, image.record.prompt_id): _intact(stage, earlier, image) for image in wanted}
     missing = [image for image in wanted if made[image.record.state, image.record.prompt_id] is None]
     denoised = denoise_partition(stage, compiled, key, _by_lane(missing))
@@ -99,7 +99,7 @@ def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> 
 
 def _unmade(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> list[WantedImage]:
     """The images that some partitions lack, by the records and a listing of the files."""
-    earlier, sizes = _earlier_images(stage, compiled), stage.store.files.sizes("images")
+    earlier, sizes = _earlier_images(stage, compiled, keys), stage.store.files.sizes("images")
     missing = []
     for key in keys:
         for image in _wanted(compiled, prompts, key):
@@ -126,10 +126,17 @@ def _wanted(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[Wa
                 yield WantedImage(row, leaf, lane, record)
 
 
-def _earlier_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int, str], ImageRecord]:
-    """Images that some run made with today's decoder, scores kept only where their version is today's."""
+def _earlier_images(
+    stage: Stage, compiled: CompiledPlan, keys: Collection[str]
+) -> dict[tuple[str, int, str], ImageRecord]:
+    """Images of some partitions, and others, that some run made with today's decoder.
+
+    Scores are kept only where their version is today's. The records of this plan's other partitions are not read, as
+    they hold the images of their own slices.
+    """
     found = {}
-    for record in stage.store.records.all():
+    others = [partition.slice for partition in compiled.document.partitions if partition.key not in keys]
+    for record in stage.store.records.all(besides=others):
         if record.decoder != compiled.document.decoder:
             continue
         fresh = {name for name, version in record.scorers.items() if compiled.document.scorers.get(name) == version}

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from hierflow.store.sealed import read_json, write_json
+from hierflow.store.sealed import read_all_json, read_json, write_json
 from hierflow.store.storage import DamagedFileError, Storage
 
 _PROGRESS = ".progress.json"
@@ -130,14 +130,14 @@ class Ledger:
     def entries(self) -> list[Entry]:
         """Every intact entry, oldest first; entries that were never closed are "lost"."""
         begun = self._storage.list("ledger/open")  # first: what is closed meanwhile is then seen as closed
-        found = {_name(path): self._read(path) for path in self._storage.list("ledger/closed")}
+        found = self._read(self._storage.list("ledger/closed"))
         for path in begun:
             if path.endswith(_PROGRESS) or (name := _name(path)) in found:
                 continue
             try:
                 found[name] = self._lost(name, _entry(read_json(self._storage, path)))
             except FileNotFoundError:  # closed just now
-                found[name] = self._read(_closed(name))
+                found |= self._read([_closed(name)])
             except DamagedFileError:
                 self.illegible.add(path)
         entries = [entry for entry in found.values() if entry]
@@ -150,12 +150,14 @@ class Ledger:
     def _has(self, name: str) -> bool:
         return self._storage.exists(_open(name)) or self._storage.exists(_closed(name))
 
-    def _read(self, path: str) -> Entry | None:
-        try:
-            return _entry(read_json(self._storage, path))
-        except DamagedFileError:
-            self.damaged.add(path)
-            return None
+    def _read(self, closed: Sequence[str]) -> dict[str, Entry | None]:
+        """The entries in some files by their names; None where one is damaged."""
+        found = {}
+        for path, stored in read_all_json(self._storage, closed):
+            if stored is None:
+                self.damaged.add(path)
+            found[_name(path)] = stored and _entry(stored)
+        return found
 
     def _lost(self, name: str, begun: Entry) -> Entry:
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hierflow.store.sealed import read_json, write_json
+from hierflow.store.sealed import read_all_json, read_json, write_json
 from hierflow.store.storage import DamagedFileError, Storage
 
 
@@ -91,11 +91,15 @@ class RecordBook:
         except (FileNotFoundError, DamagedFileError):
             return None
 
-    def all(self) -> list[PartitionRecord]:
-        """Every intact record, in no particular order of time."""
-        paths = self._storage.list("records")
-        records = (self.load(path.removeprefix("records/").removesuffix(".json")) for path in paths)
-        return [record for record in records if record]
+    def all(self, besides: Collection[str] = ()) -> list[PartitionRecord]:
+        """Every intact record, in no particular order of time.
+
+        Args:
+            besides: slices whose records are left out, and not read.
+        """
+        unwanted = set(map(_path, besides))
+        paths = [path for path in self._storage.list("records") if path not in unwanted]
+        return [_record(stored) for _, stored in read_all_json(self._storage, paths) if stored is not None]
 
 
 def _record(stored: dict[str, Any]) -> PartitionRecord:

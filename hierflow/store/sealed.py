@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,16 @@ def read_json(storage: Storage, path: str) -> dict[str, Any]:
         FileNotFoundError: nothing lies there.
         DamagedFileError: it is not sealed JSON, or not what was sealed.
     """
-    try:
-        sealed = json.loads(storage.read(path))
-        payload: dict[str, Any] = sealed["payload"]
-        intact = digest(payload) == sealed["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{storage.url(path)} is not readable ({error})") from error
-    if not intact:
-        raise DamagedFileError(f"{storage.url(path)} does not match its checksum")
-    return payload
+    return _payload(storage.read(path), storage.url(path))
+
+
+def read_all_json(storage: Storage, paths: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Each of `paths` that is there and the payload of its sealed JSON, None where that is damaged."""
+    for path, data in storage.read_all(paths).items():
+        try:
+            yield path, _payload(data, storage.url(path))
+        except DamagedFileError:
+            yield path, None
 
 
 def write_arrays(
@@ -120,6 +121,18 @@ def verified_meta(data: bytes, where: str) -> dict[str, Any]:
         raise DamagedFileError(f"{where} does not match its checksum")
     meta: dict[str, Any] = json.loads(text)
     return meta
+
+
+def _payload(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        sealed = json.loads(data)
+        payload: dict[str, Any] = sealed["payload"]
+        intact = digest(payload) == sealed["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{where} is not readable ({error})") from error
+    if not intact:
+        raise DamagedFileError(f"{where} does not match its checksum")
+    return payload
 
 
 def _parts(data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 
 from hierflow.hashing import text_hash
 from hierflow.models.loaded import LoadedModel
+from hierflow.stages.images import make_partition
+from hierflow.store.storage import Storage
 from hierflow_tests.stages.runs import (
     PROMPTS,
     assert_equal,
@@ -79,6 +81,25 @@ def test_dividing_or_ordering_the_set_anew_makes_no_evaluation(
     assert second.account.books.executed == 0
     assert second.account.books.problems == ()
     assert_equal(second.pixels(), pixels)
+
+
+def test_partitions_of_one_plan_read_none_of_each_others_records(
+    tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(tiny_learned, storage=tmp_path, max_prompts=2)
+    first = carry_out(spec)
+    taken, read = list[str](), Storage.read_all
+
+    def noted(self: Storage, paths: Sequence[str]) -> dict[str, bytes]:
+        taken.extend(path for path in paths if path.startswith("records/"))
+        return read(self, paths)
+
+    monkeypatch.setattr(Storage, "read_all", noted)
+    assert len(first.compiled.document.partitions) > 2
+    for partition in first.compiled.document.partitions:
+        make_partition(first.stage, first.compiled, first.prompts, partition.key)
+        assert taken == [f"records/{partition.slice}.json"]
+        taken.clear()
 
 
 def test_another_seed_makes_everything_anew_but_the_conditioning(tiny_learned: Path, tmp_path: Path) -> None:

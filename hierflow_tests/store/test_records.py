@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import pytest
 
 from hierflow.store.records import ImageRecord, PartitionRecord, RecordBook
 from hierflow.store.storage import Storage
@@ -24,6 +27,21 @@ def test_a_later_record_of_a_slice_replaces_the_earlier_one(storage: Storage) ->
     book.save(replace(RECORD, run="second", images=(GOOD,)))
     assert book.load("slice-1") == replace(RECORD, run="second", images=(GOOD,))
     assert len(book.all()) == 1
+
+
+def test_records_that_nobody_asks_for_are_not_read(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, read, taken = RecordBook(storage), Storage.read_all, list[str]()
+    for slice_ in ("slice-1", "slice-2", "slice-3"):
+        book.save(replace(RECORD, slice=slice_))
+    flip(storage, "records/slice-3.json")
+
+    def noted(self: Storage, paths: Sequence[str]) -> dict[str, bytes]:
+        taken.extend(paths)
+        return read(self, paths)
+
+    monkeypatch.setattr(Storage, "read_all", noted)
+    assert book.all(besides=["slice-1", "of no record"]) == [replace(RECORD, slice="slice-2")]
+    assert taken == ["records/slice-2.json", "records/slice-3.json"]
 
 
 def test_a_record_with_a_failed_image_is_not_complete() -> None:

@@ -34,6 +34,26 @@ def test_what_is_written_is_read_listed_and_deleted(storage: Storage) -> None:
     assert storage.list("a") == ["a/c/d.bin"]
 
 
+def test_many_files_are_read_at_once_and_what_is_gone_is_left_out(storage: Storage) -> None:
+    storage.write("a/[1]*.bin", b"one")  # no patterns: these are names
+    storage.write("a/2.bin", b"two")
+    assert storage.read_all(["a/2.bin", "gone.bin", "a/[1]*.bin"]) == {"a/2.bin": b"two", "a/[1]*.bin": b"one"}
+    assert storage.read_all([]) == {}
+
+
+def test_a_fault_while_many_files_are_read_is_not_taken_for_a_missing_file(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write("a.bin", b"one")
+
+    def denied(*args: object, **kwargs: object) -> bytes:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(storage._fs, "cat_file", denied)
+    with pytest.raises(PermissionError):
+        storage.read_all(["a.bin"])
+
+
 def test_what_is_not_there_is_said_to_be_missing(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.read("nothing.bin")
