@@ -32,7 +32,7 @@ _terminal: ContextVar[_Terminal | None] = ContextVar("hierflow_terminal", defaul
 
 @contextmanager
 def told_through(report: OpenProgress, say: Callable[[str], object]) -> Iterator[None]:
-    """Runs in this process report progress through `report` instead of Dagster's log, and `say` what is in that."""
+    """Runs in this process report progress through `report`, not in Dagster's log; sentences go to `say` as well."""
     token = _terminal.set(_Terminal(report, say))
     try:
         yield

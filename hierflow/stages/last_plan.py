@@ -23,22 +23,24 @@ def last_plan(stage: Stage, *, may_be_lost: bool = False) -> CompiledPlan | None
     Raises:
         RunError: there were plans, and none is intact.
     """
-    plans = stage.store.plans
+    plans, ledger = stage.store.plans, stage.store.ledger
     try:
-        current, why = plans.current(), "nothing says which it is"
-    except LostPlanError as error:
-        current, why = None, error.reason
-    else:
-        if current is not None or not stage.store.ledger.plans():
+        if (current := plans.current()) is not None:
             return current
-    for plan in stage.store.ledger.plans():
+    except LostPlanError as error:
+        why = error.reason
+    else:
+        why = f"nothing in {stage.store.files.url()} says which it is"
+        if not ledger.plans():
+            return None
+    for plan in ledger.plans():
         try:
             found = plans.load(plan)
         except (FileNotFoundError, DamagedFileError):
             continue
         stage.say(
             f"the current plan is lost ({why}): the set goes on from plan {plan[:12]}, the last that is intact; "
-            "prompts that came after it are grafted again"
+            "prompts that came after it, if any did, are grafted again"
         )
         return found
     lost = f"the current plan is lost ({why}), and no earlier one is intact"

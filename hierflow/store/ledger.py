@@ -152,11 +152,11 @@ class Ledger:
 
     def _read(self, closed: Sequence[str]) -> dict[str, Entry | None]:
         """The entries in some files by their names; None where one is damaged."""
-        found = {}
+        found: dict[str, Entry | None] = {}
         for path, stored in read_all_json(self._storage, closed):
             if stored is None:
                 self.damaged.add(path)
-            found[_name(path)] = stored and _entry(stored)
+            found[_name(path)] = None if stored is None else _entry(stored)
         return found
 
     def _lost(self, name: str, begun: Entry) -> Entry:
