@@ -15,7 +15,7 @@ from hierflow.stages.agreement import check_model
 from hierflow.stages.arm_images import FOLDER, arm_images, forget
 from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
 from hierflow.stages.context import Stage
-from hierflow.stages.groups import group_of
+from hierflow.stages.groups import Groups, group_of
 from hierflow.stages.pictures import opened
 from hierflow.stages.scores import Unscored, missing_scores
 
@@ -51,7 +51,9 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
         new = _pairs(stage, compiled, prompts, chosen, current, own)
         kept = {pair.id: pair for pair in whole(stage, own)}
         own = list(({pair.id: pair for pair in own} | {pair.id: pair for pair in new} | kept).values())
-    own = _scored(stage, [pair for pair in own if pair.text not in compiled.leaf_of or _is_of(compiled, pair)])
+    own = [pair for pair in own if pair.text not in compiled.leaf_of or _is_of(compiled, pair)]
+    groups = Groups(compiled)
+    own = _scored(stage, [replace(pair, group=groups.of(pair)) for pair in own])
     if [*others, *own] != stored:
         book.save([*others, *own])
     return [pair for pair in own if dict(pair.scorers) == _versions(stage)]
