@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hierflow.hashing import bytes_digest
@@ -57,11 +57,31 @@ def arm_images(
     return found
 
 
-def forget(stage: Stage, arm: Arm, needed: CompiledPlan) -> None:
-    """Drop the arm's states that the images of the plan `needed` do not need."""
-    own = {state for lane in needed.lanes for state in lane.states}
+def forget(
+    stage: Stage,
+    arm: Arm,
+    before: Collection[str],
+    *,
+    of: CompiledPlan | None = None,
+    needed: CompiledPlan | None = None,
+) -> None:
+    """Drop the states that making the arm has left: those on its paths that were not there `before`.
+
+    States of a plan that was adopted meanwhile stay too, as its runs may count on them. What a killed run has left
+    of an arm is no longer told from what others have made, and stays until it is pruned.
+
+    Args:
+        stage: the set.
+        arm: what was made.
+        before: the ids of all states that were stored when it was begun.
+        of: the set's plan, on whose account it was made; None before there is one.
+        needed: a plan that goes on from the arm's states; its own stay.
+    """
+    current = stage.store.plans.current()
+    adopted = current if current and not (of and of.document.id == current.document.id) else None
+    own = {state for plan in (needed, adopted) if plan for lane in plan.lanes for state in lane.states}
     stage.store.states.refresh()
-    for state in {state for lane in arm.compiled.lanes for state in lane.states} - own:
+    for state in {state for lane in arm.compiled.lanes for state in lane.states}.difference(before, own):
         if state in stage.store.states:
             stage.store.states.delete(state)
 

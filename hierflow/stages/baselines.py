@@ -116,11 +116,11 @@ def _pairs(
     known: Sequence[Pair],
 ) -> list[Pair]:
     """The pairs of the rows, as far as their images can be made; the set's own images come with their scores."""
-    arms = {name: arm_of(name, compiled, prompts, rows) for name in ARMS}
+    arms, before = {name: arm_of(name, compiled, prompts, rows) for name in ARMS}, stage.store.states.sizes()
     made = {name: arm_images(stage, compiled, prompts, arms[name], rows) for name in ARMS if name != SHUFFLED}
     made[SHUFFLED] = _shuffled(stage, compiled, prompts, arms, rows, known)
     for arm in arms.values():
-        forget(stage, arm, compiled)
+        forget(stage, arm, before, of=compiled)
     policy, found = policy_of(compiled), []
     for row in rows:
         if not all(row in images for images in made.values()):

@@ -76,7 +76,7 @@ def pilot(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target: Qual
         InputError: the set has no such score.
     """
     metric, rows = _metric(stage, target), sample(prompts, target.sample)
-    standard = arm_of(STANDARD, unshared, prompts, rows)
+    standard, before = arm_of(STANDARD, unshared, prompts, rows), stage.store.states.sizes()
     expected = _scores(stage, standard, prompts, rows, metric)
     points, arms = [], [standard]
     for budget, tau in _taus(unshared):
@@ -90,7 +90,7 @@ def pilot(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target: Qual
     result = Pilot(passed[-1].tau if passed else 0.0, tuple(points))
     chosen = at_tau(result.tau, unshared, prompts, rows)
     for arm in arms:
-        forget(stage, arm, chosen.compiled)
+        forget(stage, arm, before, needed=chosen.compiled)
     write_json(stage.store.files, _path(pilot_name(stage, unshared, prompts, target)), asdict(result))
     return result
 

@@ -14,6 +14,7 @@ from hierflow.images import decode_png
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.scoring.pair import SHARED, Pair
 from hierflow.spec import EmbeddingSpec, ImageSetSpec
+from hierflow.stages import baselines
 from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.baselines import measure, outstanding
@@ -229,3 +230,23 @@ def test_a_prompt_of_a_rebuilt_set_has_the_pair_of_its_new_image_alone(tiny_lear
     pairs = {pair.prompt: pair.images[SHARED].path for pair in measured(run)}
     assert len(measured(run)) == len(pairs)
     assert pairs == {**shown, gone: witness.images[SHARED].path}
+
+
+def test_measuring_leaves_the_states_of_others_alone(tiny_learned: Path, storage: str) -> None:
+    carry_out(spec_with(tiny_learned, storage, tau=0.0))  # what the standard arm makes, too
+    run = carry_out(spec_with(tiny_learned, storage))
+    before = run.stage.store.states.sizes()
+    measured(run)
+    assert run.stage.store.states.sizes() == before
+    assert carry_out(spec_with(tiny_learned, storage, tau=0.0)).account.books.executed == 0
+
+
+def test_measuring_leaves_what_a_plan_adopted_meanwhile_counts_on(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = carry_out(spec_with(tiny_learned, storage))
+    rival = spec_with(tiny_learned, storage, tau=0.0)
+    real = baselines.forget
+    monkeypatch.setattr(baselines, "forget", lambda *of, **about: planned(stage_of(rival)) and real(*of, **about))
+    measured(run)
+    assert carry_out(rival).account.books.executed == 0

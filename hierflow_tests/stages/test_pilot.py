@@ -132,3 +132,11 @@ def test_an_image_whose_pixels_are_not_finite_is_not_compared(
     found = load_pilot(stage, planned(stage)[0].document.pilot)
     assert found is not None
     assert [point.pairs for point in found.points] == [len(PROMPTS) - 1] * len(found.points)
+
+
+@pytest.mark.usefixtures("likeness")
+def test_a_pilot_leaves_the_states_of_others_alone(tiny_learned: Path, storage: str) -> None:
+    alone = carry_out(spec_of(tiny_learned, prompts=PROMPTS, storage=storage, sharing={"tau": 0.0}))
+    before = alone.stage.store.states.sizes().keys()
+    planned(stage_of(spec_with(tiny_learned, 60.0, storage)))
+    assert alone.stage.store.states.sizes().keys() >= before
