@@ -73,11 +73,10 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     left = todo(store, compiled, active=at_work)
     waiting = [key for key in left if history.may_try(key)]
     if waiting:
-        free = served.spec.runs.max_concurrent - _busy(instance, served, active)
-        chosen = tuple((key, history.tries[key] + 1) for key in waiting[: max(free, 0)])
+        chosen = tuple((key, history.tries[key] + 1) for key in waiting[: _free(instance, served, active)])
         reason = f"partitions to be made: {len(left)} of {len(compiled.document.keys)}"
         if not chosen:
-            reason += f"; as many runs as runs.max_concurrent allows hold the device {served.spec.diffusion.device}"
+            reason += f"; {_held(served)}"
         return NextStep(reason, pointer.request, compiled.document.id, chosen)
     if at_work:
         return NextStep(f"partitions at work: {len(at_work)}; none waits")
@@ -89,6 +88,8 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     if not is_assessed(store, compiled, served.spec.scoring):
         if history.assessments.failed >= ATTEMPTS:
             return NextStep(f"the job {names.quality_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
+        if not _free(instance, served, active):
+            return NextStep(f"the quality report waits; {_held(served)}", pointer.request, compiled.document.id)
         attempt = history.assessments.ended + 1
         return NextStep("the quality report follows", pointer.request, compiled.document.id, assess=attempt)
     return NextStep(_at_rest(compiled, left, names.plan_job))
@@ -161,7 +162,12 @@ class _History:
         return not self.is_ours or self.finishes.ended > self.finishes.failed
 
 
-def _busy(instance: dg.DagsterInstance, served: ServedSet, active: Sequence[dg.DagsterRun]) -> int:
-    """How many runs hold the accelerator that the set is meant for, those of other sets included."""
+def _free(instance: dg.DagsterInstance, served: ServedSet, active: Sequence[dg.DagsterRun]) -> int:
+    """How many more runs of the set the accelerator has room for, beside its own and those of other sets."""
     tagged = dg.RunsFilter(tags={ACCELERATOR_TAG: served.spec.diffusion.device}, statuses=list(RUNNING))
-    return len({run.run_id for run in [*instance.get_runs(tagged), *active]})
+    busy = {run.run_id for run in [*instance.get_runs(tagged), *active]}
+    return max(served.spec.runs.max_concurrent - len(busy), 0)
+
+
+def _held(served: ServedSet) -> str:
+    return f"as many runs as runs.max_concurrent allows hold the device {served.spec.diffusion.device}"

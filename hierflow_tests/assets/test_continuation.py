@@ -171,6 +171,20 @@ def test_a_run_of_another_set_on_the_same_device_is_waited_for(served: Served) -
     assert len(step_of(served).partitions) == 1
 
 
+def test_the_quality_report_waits_for_the_device_as_partitions_do(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    for _ in [*served.partitions, NAMES.finish_job]:
+        assert tick(served)
+    tags = {SET_TAG: "another", ACCELERATOR_TAG: "auto"}
+    run = dg.DagsterRun("another_subtrees", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    served.instance.add_run(run)
+    step = step_of(served)
+    assert step.assess is None
+    assert step.reason.startswith("the quality report waits; as many runs as runs.max_concurrent allows")
+    served.instance.report_run_failed(run)
+    assert step_of(served).assess == 1
+
+
 def test_it_waits_while_the_plan_is_being_made(served: Served) -> None:
     served.execute(NAMES.plan_job)
     run = dg.DagsterRun(NAMES.plan_job, status=dg.DagsterRunStatus.STARTED, tags={SET_TAG: "trial"})
