@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hierflow.hashing import bytes_digest
-from hierflow.images import decode_png, encode_png, image_name
+from hierflow.images import decode_png, encode_png
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
@@ -38,7 +38,7 @@ def arm_images(
         arm: what makes the images.
         rows: of `prompts`; the arm has all of them.
     """
-    found = {row: image for row in rows if (image := _stored(stage, arm, prompts, row))}
+    found = {row: image for row in rows if (image := _stored(stage, arm, row))}
     missing = [row for row in rows if row not in found]
     if not missing:
         return found
@@ -86,13 +86,14 @@ def forget(
             stage.store.states.delete(state)
 
 
-def _path(arm: Arm, prompts: PromptSet, row: int) -> str:
-    return f"{FOLDER}/{arm.compiled.document.decoder[:8]}/{image_name(prompts.ids[row], arm.state(row), 0)}"
+def path_of(arm: Arm, row: int) -> str:
+    """The file of a row's image: named by what it is decoded from and by what, so that ids may change."""
+    return f"{FOLDER}/{arm.compiled.document.decoder[:8]}/{arm.state(row)}.png"
 
 
-def _stored(stage: Stage, arm: Arm, prompts: PromptSet, row: int) -> ArmImage | None:
+def _stored(stage: Stage, arm: Arm, row: int) -> ArmImage | None:
     """The image that an earlier run made, if it is there and whole."""
-    path = _path(arm, prompts, row)
+    path = path_of(arm, row)
     try:
         png = stage.store.files.read(path)
         decode_png(png)
@@ -123,6 +124,6 @@ def _decoded(
             "state_id": arm.state(row),
         }
         png = encode_png(pixels, about)
-        stage.store.files.write(_path(arm, prompts, row), png, durable=True)
-        found[row] = ArmImage(arm.state(row), _path(arm, prompts, row), bytes_digest(png), {})
+        stage.store.files.write(path_of(arm, row), png, durable=True)
+        found[row] = ArmImage(arm.state(row), path_of(arm, row), bytes_digest(png), {})
     return found

@@ -12,7 +12,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.pair import SHARED, ArmImage, Pair
 from hierflow.stages.agreement import check_model
-from hierflow.stages.arm_images import FOLDER, arm_images, forget
+from hierflow.stages.arm_images import FOLDER, arm_images, forget, path_of
 from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.groups import Groups, group_of
@@ -48,9 +48,9 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
     chosen = [row for row in drawn if prompts.ids[row] in current]
     if chosen:
         check_model(stage, compiled)
-        new = _pairs(stage, compiled, prompts, chosen, current, own)
-        kept = {pair.id: pair for pair in whole(stage, own)}
-        own = list(({pair.id: pair for pair in own} | {pair.id: pair for pair in new} | kept).values())
+        new = {pair.id: pair for pair in _pairs(stage, compiled, prompts, chosen, current, own)}
+        kept = {pair.id: _called(pair, new.get(pair.id, pair)) for pair in whole(stage, own)}
+        own = list(({pair.id: pair for pair in own} | new | kept).values())
     own = [pair for pair in own if pair.text not in compiled.leaf_of or _is_of(compiled, pair)]
     groups = Groups(compiled)
     own = _scored(stage, [replace(pair, group=groups.of(pair)) for pair in own])
@@ -80,11 +80,13 @@ def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, size: 
         return 0
     own, _ = _split(stage.store.pairs.load(), policy_of(compiled))
     files = set(stage.store.files.sizes(FOLDER))
-    made = {(name, pair.images[STANDARD].state) for pair in own for name in ARMS if pair.images[name].path in files}
-    standard = arm_of(STANDARD, compiled, prompts, rows)
+    shuffled = {pair.images[STANDARD].state for pair in own if pair.images[SHUFFLED].path in files}
+    arms = {name: arm_of(name, compiled, prompts, rows) for name in ARMS}
     total = 0
-    for name in ARMS:
-        missing = [row for row in rows if (name, standard.state(row)) not in made]
+    for name, arm in arms.items():
+        missing = [row for row in rows if path_of(arm, row) not in files]
+        if name == SHUFFLED:
+            missing = [row for row in missing if arms[STANDARD].state(row) not in shuffled]
         total += arm_of(name, compiled, prompts, missing).evaluations if missing else 0
     return total
 
@@ -99,6 +101,11 @@ def _is_of(compiled: CompiledPlan, pair: Pair) -> bool:
     leaf, state = compiled.leaf_of[pair.text], pair.images[SHARED].state
     lanes = [lane for lane in compiled.lanes if lane.variant.seed == pair.seed and leaf in lane.leaves]
     return any(lane.ids.final(leaf) == state for lane in lanes)
+
+
+def _called(pair: Pair, now: Pair) -> Pair:
+    """A pair as its prompt is called today."""
+    return replace(pair, prompt_id=now.prompt_id, partition=now.partition, axes=now.axes)
 
 
 def whole(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:

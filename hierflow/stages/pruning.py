@@ -22,7 +22,7 @@ from hierflow.store.storage import DamagedFileError
 _FILES = {
     "records": re.compile(r"records/([0-9a-f]{64})\.json"),
     "images": re.compile(r"(images/[^/]+/[^/]+-[0-9a-f]{12}-\d+\.png)"),
-    "baselines": re.compile(r"(baselines/[^/]+/[^/]+-[0-9a-f]{12}-\d+\.png)"),
+    "baselines": re.compile(r"(baselines/[^/]+/[0-9a-f]{64}\.png)"),
     "pilots": re.compile(r"pilots/([0-9a-f]{32})\.json"),
     "thumbnails": re.compile(r"thumbnails/\d+/([0-9a-f]{32})-\d+\.webp"),
     "plans": re.compile(r"plans/([0-9a-f]{64})\.(?:json|png)"),

@@ -250,3 +250,21 @@ def test_measuring_leaves_what_a_plan_adopted_meanwhile_counts_on(
     monkeypatch.setattr(baselines, "forget", lambda *of, **about: planned(stage_of(rival)) and real(*of, **about))
     measured(run)
     assert carry_out(rival).account.books.executed == 0
+
+
+def test_other_ids_and_labels_ask_for_no_baseline(tiny_learned: Path, storage: str, tmp_path: Path) -> None:
+    table, source = tmp_path / "prompts.csv", {"table": str(tmp_path / "prompts.csv"), "id_column": "sku"}
+
+    def run_of(prefix: str, shelf: str) -> Run:
+        rows = "".join(f"{prefix}{place},{shelf},{text}\n" for place, text in enumerate(PROMPTS))
+        table.write_text(f"sku,shelf,prompt\n{rows}", "utf-8")
+        spec = spec_of(tiny_learned, storage=storage, prompts=source)
+        return carry_out(spec.model_copy(update={"scoring": spec.scoring.model_copy(update={"baseline_sample": 6})}))
+
+    measured(run_of("M", "left"))
+    run = run_of("N", "right")
+    assert outstanding(run.stage, run.compiled, run.prompts) == 0
+    pairs = measured(run)
+    assert audit(run.stage, run.compiled, run.assembled.rows).books.measured == 0
+    assert {pair.prompt_id for pair in pairs} == {f"N{place}" for place in range(len(PROMPTS))}
+    assert {pair.axes["shelf"] for pair in pairs} == {"right"}
