@@ -78,7 +78,7 @@ def _checks(quality: "Quality") -> Iterator[dg.AssetCheckResult]:
         description=verdict.reason if verdict else "the document sets no scoring.quality_floor",
         metadata={"more_pairs": verdict.more_pairs} if verdict and verdict.more_pairs is not None else {},
     )
-    for name, found in (("near_duplicates", len(quality.twins)), ("blank", len(quality.blank))):
+    for name, found in (("near_duplicates", quality.alike), ("blank", len(quality.blank))):
         yield dg.AssetCheckResult(
             check_name=name, passed=not found, severity=dg.AssetCheckSeverity.WARN, metadata={"found": found}
         )

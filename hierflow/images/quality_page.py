@@ -27,7 +27,7 @@ from hierflow.scoring.quality import Quality
 
 PAIRS, TWINS, BLANK = 240, 60, 120
 """Cards that the page shows of pairs, near duplicates and blank images, so that it stays light; the file beside it
-lists all."""
+lists all, of near duplicates the closest."""
 _VALUES = 12  # of a column, before the rest is folded away
 _PIXELATED = 128  # as in the gallery
 _EXPECTED = {  # of an arm's difference, of its win rate
@@ -87,7 +87,8 @@ def render_quality(
         diversity=[(words, quality.diversity[name]) for name, words in _GROUPS.items() if name in quality.diversity],
         near_duplicate=near_duplicate,
         twins=[twin_card(one, pictures) for one in quality.twins[:TWINS]],
-        twins_left=max(0, len(quality.twins) - TWINS),
+        twins_left=max(0, quality.alike - TWINS),
+        twins_listed=len(quality.twins) if quality.alike > len(quality.twins) else None,
         blank=[pictures.of_row(name) for name in quality.blank[:BLANK]],
         blank_left=max(0, len(quality.blank) - BLANK),
         fewest=FEWEST,

@@ -54,7 +54,8 @@ class Quality:
         verdict: what that means for the document's floor; None if it has none.
         diversity: of the set's images (`set`), and of the pairs' own and standard ones (`shared`, `standard`); none
             without a CLIP model.
-        twins: near duplicates, the closest first.
+        twins: the closest near duplicates, the closest first.
+        alike: how many near duplicates there are.
         blank: the images that show nothing, by prompt id and index.
         page: the quality page, an absolute path or URL.
     """
@@ -64,6 +65,7 @@ class Quality:
     verdict: Verdict | None
     diversity: Mapping[str, Diversity]
     twins: tuple[Twins, ...]
+    alike: int
     blank: tuple[str, ...]
     page: str
 

@@ -23,7 +23,7 @@ def state_of_records(store: SetStore, compiled: CompiledPlan) -> str:
 
 def state_of_quality(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -> str:
     """A hash that moves whenever the quality of the set would have to be assessed again."""
-    return digest("hierflow assessment 1", state_of_records(store, compiled), scoring.model_dump(mode="json"))
+    return digest("hierflow assessment 2", state_of_records(store, compiled), scoring.model_dump(mode="json"))
 
 
 def mark(store: SetStore, which: str, state: str) -> None:

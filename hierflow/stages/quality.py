@@ -51,13 +51,14 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
     seen = looks.embeddings([row.image_sha256 for row in there])
     names = [f"{row.prompt_id}/{row.image_index + 1}" for row in there]
     near = near_duplicates(seen, [row.prompt for row in there], stage.spec.scoring.near_duplicate)
-    alike = zip(near.pairs.tolist(), near.similarity.tolist(), strict=True)
+    closest = zip(near.pairs.tolist(), near.similarity.tolist(), strict=True)
     quality = Quality(
         judgements=judgements,
         pairs=tuple(pairs),
         verdict=None if floor is None else verdict(judgements, floor),
         diversity=_diversity(looks, there, witnesses) if stage.scorers.embedded_by else {},
-        twins=tuple(Twins(names[one], names[other], cosine) for (one, other), cosine in alike),
+        twins=tuple(Twins(names[one], names[other], cosine) for (one, other), cosine in closest),
+        alike=near.found,
         blank=tuple(name for name, row in zip(names, there, strict=True) if looks.of[row.image_sha256].blank),
         page=files.url(QUALITY_PAGE),
     )

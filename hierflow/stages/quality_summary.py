@@ -26,7 +26,7 @@ def quality_summary(stage: Stage) -> dict[str, Any] | None:
             for judged in found["judgements"]
         },
         "verdict": found["verdict"],
-        "near_duplicates": len(found["twins"]),
+        "near_duplicates": found["alike"],
         "blank": len(found["blank"]),
     }
 

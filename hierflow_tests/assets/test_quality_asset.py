@@ -105,7 +105,7 @@ def test_a_report_that_fails_is_tried_twice_and_keeps_nothing_from_being_made(
 def test_only_a_floor_that_is_missed_for_certain_is_an_error(
     verdict: Verdict | None, passed: bool, severity: dg.AssetCheckSeverity
 ) -> None:
-    floor, near, blank = _checks(Quality((), (), verdict, {}, (), ("x/1",), "page"))
+    floor, near, blank = _checks(Quality((), (), verdict, {}, (), 0, ("x/1",), "page"))
     assert (floor.passed, floor.severity) == (passed, severity)
     assert (near.passed, blank.passed) == (True, False)
 

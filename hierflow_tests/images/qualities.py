@@ -80,6 +80,7 @@ def quality_of(pairs: Sequence[Pair], floor: float | None = None, **changes: Any
         verdict=None if floor is None else verdict(judgements, floor),
         diversity={},
         twins=(),
+        alike=len(changes.get("twins", ())),
         blank=(),
         page="quality.html",
     )

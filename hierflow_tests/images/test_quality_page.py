@@ -275,7 +275,9 @@ def test_near_duplicates_and_blank_images_are_shown_and_lead_to_the_gallery() ->
     assert re.findall(r'class="prompt" href="([^"]*)"', html) == [f"gallery.html#id-{at}" for at in (0, 2, 3)]
     assert "cosine 0.9991" in card
     many = quality_of([], twins=(Twins("id-0/1", "id-2/1", 0.999),) * (TWINS + 5))
-    assert "and 5 more near duplicates" in html_of(many, pairs)
+    assert "and 5 more near duplicates: all lie in" in html_of(many, pairs)
+    too_many = f"and {10_000 - TWINS:,} more near duplicates: the closest {TWINS + 5} lie in"
+    assert too_many in html_of(replace(many, alike=10_000), pairs)
 
 
 def test_a_set_without_near_duplicates_and_one_that_nobody_has_compared_are_told_apart() -> None:

@@ -21,7 +21,6 @@ def test_images_of_one_prompt_are_no_duplicates() -> None:
     found = near_duplicates(embeddings, ["a", "a", "b", "c"], 0.75)
     assert found.pairs.tolist() == [[0, 2], [1, 2]]
     assert found.similarity == pytest.approx([0.8, 0.8])
-    assert found.images.tolist() == [0, 1, 2]
 
 
 def test_the_most_alike_come_first() -> None:
@@ -43,8 +42,20 @@ def test_blocks_find_what_a_loop_over_pairs_finds(seed: int, count: int, block: 
         patch.setattr(module, "_ROWS", block)
         found = near_duplicates(embeddings, prompts, threshold)
     assert {tuple(pair) for pair in found.pairs.tolist()} == expected
-    assert len(found.pairs) == len(expected)
+    assert len(found.pairs) == found.found == len(expected)
     assert (np.diff(found.similarity) <= 0).all()
+
+
+@given(st.integers(0, 99), st.integers(1, 7), st.integers(1, 30))
+def test_of_many_all_are_counted_and_the_closest_kept(seed: int, block: int, most: int) -> None:
+    embeddings, prompts = units(seed, 20), [str(row) for row in range(20)]
+    everything = near_duplicates(embeddings, prompts, -0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_ROWS", block)
+        patch.setattr(module, "MOST", most)
+        found = near_duplicates(embeddings, prompts, -0.5)
+    assert found.found == everything.found
+    assert found.pairs.tolist() == everything.pairs[:most].tolist()
 
 
 def test_wrong_numbers_are_refused() -> None:
