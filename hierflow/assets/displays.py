@@ -22,16 +22,17 @@ from hierflow.images.pilot_curve import CurvePoint, pilot_curve
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet
+from hierflow.scoring.choice import COMPARED
 from hierflow.scoring.quality import Quality
 from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
-from hierflow.stages.comparison import Comparison
 from hierflow.stages.context import Stage
 from hierflow.stages.history import HISTORY_PAGE
 from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
 from hierflow.stages.partition_states import SHOWN, PartitionState
 from hierflow.stages.pilot import load_pilot
 from hierflow.stages.space import Space
+from hierflow.stages.tree_comparison import TreeComparison
 from hierflow.store.records import ImageRecord, PartitionRecord
 
 _SHEET_IMAGES = 48
@@ -86,7 +87,7 @@ def link(stage: Stage, path: str) -> Any:
     return dg.MetadataValue.path(stage.store.files.url(path))
 
 
-def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comparison: Comparison) -> Metadata:
+def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comparison: TreeComparison) -> Metadata:
     """Of embedding_tree: what the plan costs and saves, and how tau cuts the tree."""
     document = compiled.document
     partitions = [
@@ -289,9 +290,12 @@ def _share(share: ColumnShare) -> Metadata:
 
 
 def _worst_first(prompts: PromptSet, row_of: Mapping[str, int], made: list[ImageRecord]) -> Iterable[Metadata]:
-    for image in sorted(made, key=lambda image: image.scores.get("clip_similarity", 0.0))[:10]:
-        scores = dict(image.scores)
-        yield {"prompt": prompts.texts[row_of[image.prompt_id]], **scores, "image": image.path}
+    """The images that show their prompts least, by the best of the scores that say so; none if none does."""
+    scored = {name for image in made for name in image.scores}
+    by = next((name for name in COMPARED if name in scored), "")
+    judged = sorted((image for image in made if by in image.scores), key=lambda image: image.scores[by])
+    for image in judged[:10]:
+        yield {"prompt": prompts.texts[row_of[image.prompt_id]], **image.scores, "image": image.path}
 
 
 def _sheet(stage: Stage, images: list[ImageRecord]) -> Any:

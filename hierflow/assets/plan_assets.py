@@ -16,7 +16,7 @@ from hierflow.hashing import bytes_digest, digest
 from hierflow.spec import SharingSpec
 
 if TYPE_CHECKING:
-    from hierflow.stages.comparison import Comparison
+    from hierflow.stages.tree_comparison import TreeComparison
 
 
 def prompt_source(served: ServedSet) -> dg.AssetsDefinition:
@@ -137,9 +137,9 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "embedding_tree", checks=_TREE_CHECKS)
     def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
         from hierflow.assets.displays import tree_metadata
-        from hierflow.stages.comparison import compare_to_fresh
         from hierflow.stages.embeddings import embed
         from hierflow.stages.planning import adopt, make_plan
+        from hierflow.stages.tree_comparison import compare_to_fresh
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
@@ -163,7 +163,7 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     return embedding_tree
 
 
-def _tree_checks(sharing: SharingSpec, comparison: "Comparison") -> Iterator[dg.AssetCheckResult]:
+def _tree_checks(sharing: SharingSpec, comparison: "TreeComparison") -> Iterator[dg.AssetCheckResult]:
     """Warnings that a pinned tree has grown too far from the one that would be founded today."""
     for name, value, limit in (
         ("regret", comparison.regret, sharing.max_regret),

@@ -14,13 +14,13 @@ from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.advice import advice
 from hierflow.stages.auditing import measured_pace
 from hierflow.stages.baselines import outstanding
-from hierflow.stages.comparison import Comparison, compare_to_fresh, images_changed
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.images import missing_leaves
 from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
 from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.todo import todo
+from hierflow.stages.tree_comparison import TreeComparison, compare_to_fresh, images_changed
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Outlook:
     sizes: dict[str, int]
     to_run: list[str]
     evaluations: int
-    comparison: Comparison
+    comparison: TreeComparison
     edit: Edit | None
     baselines: int
     pilot: Pilot | None

@@ -16,7 +16,7 @@ from hierflow.tree.planted import PlantedTree
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TreeComparison:
     """Evaluations are those of one image a prompt; mismatches as :mod:`hierflow.plan.mismatch` has them.
 
     Attributes:
@@ -44,18 +44,18 @@ class Comparison:
         return {"regret": self.regret, "drift": self.drift}
 
 
-def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> Comparison:
+def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> TreeComparison:
     """Compare a plan with the one a fresh tree over the same prompts would give; nothing is denoised."""
     plan, planted = compiled.plan, compiled.planted
     vectors = vectors_of(stage, planted, embeddings)
     mismatch = mean_mismatch(plan, vectors, founding_directions(planted, vectors))
     if planted.texts == embeddings.hashes:  # it is the fresh tree
-        return Comparison(plan.evaluations, plan.evaluations, mismatch, mismatch)
+        return TreeComparison(plan.evaluations, plan.evaluations, mismatch, mismatch)
     tree = EmbeddingTree.from_embeddings(embeddings.vectors, planted.tree.linkage)
     fresh = PlantedTree(tree, embeddings.hashes, planted.encoder)
     fresh_plan = tree.plan(plan.tau, plan.evaluations_a_step)
     means = founding_directions(fresh, embeddings.vectors)
-    return Comparison(
+    return TreeComparison(
         plan.evaluations,
         fresh_plan.evaluations,
         mismatch,
