@@ -33,7 +33,8 @@ def mark(store: SetStore, which: str, state: str) -> None:
 
 def is_assessed(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -> bool:
     """Whether the quality report is there and of the set as it stands."""
-    return is_marked(store, ASSESSED, state_of_quality(store, compiled, scoring)) and store.files.exists(QUALITY)
+    there = all(store.files.exists(path) for path in (QUALITY, QUALITY_PAGE))
+    return there and is_marked(store, ASSESSED, state_of_quality(store, compiled, scoring))
 
 
 def is_marked(store: SetStore, which: str, state: str) -> bool:
