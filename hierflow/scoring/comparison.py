@@ -41,7 +41,7 @@ def compare(pairs: PairedScores, band: float) -> Comparison:
     bootstrap, won = ClusterBootstrap(pairs.groups, pairs.seeds), wins(pairs, band)
     win_rate = bootstrap.interval(won, 0.0, 1.0)
     if (won == won[0]).all():
-        win_rate = _never_seen_otherwise(win_rate, len(pairs))
+        win_rate = _never_seen_otherwise(win_rate, bootstrap.effective)
     return Comparison(
         pairs=len(pairs),
         groups=bootstrap.groups,
@@ -53,14 +53,14 @@ def compare(pairs: PairedScores, band: float) -> Comparison:
     )
 
 
-def _never_seen_otherwise(win_rate: Interval, pairs: int) -> Interval:
+def _never_seen_otherwise(win_rate: Interval, groups: float) -> Interval:
     """The interval where all pairs ended alike, which no bootstrap can tell from certainty.
 
-    The share of pairs that would end otherwise is below 1 - ((1 - confidence) / 2)^(1 / pairs) as surely as the
-    confidence says (the rule of three), were they independent.
+    The share of groups that would end otherwise is below 1 - ((1 - confidence) / 2)^(1 / groups) as surely as the
+    confidence says (the rule of three). Groups in effect, not pairs: those of a group may have to end alike.
     """
     if win_rate.lower is None:
         return win_rate
-    others = 1 - ((1 - CONFIDENCE) / 2) ** (1 / pairs)
+    others = 1 - ((1 - CONFIDENCE) / 2) ** (1 / groups)
     estimate = win_rate.estimate
     return replace(win_rate, lower=estimate * (1 - others), upper=estimate + (1 - estimate) * others)

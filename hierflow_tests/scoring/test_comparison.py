@@ -53,8 +53,22 @@ def test_pairs_that_all_end_alike_are_not_certain(difference: float, estimate: f
     assert found.estimate == estimate
     assert found.lower is not None
     assert found.upper is not None
-    assert found.upper - found.lower == pytest.approx(1 - 0.025 ** (1 / 128))
+    assert found.upper - found.lower == pytest.approx(1 - 0.025 ** (1 / 16))
     assert found.lower <= estimate <= found.upper
+
+
+@pytest.mark.parametrize(("groups", "chance"), [(3, 0.7), (8, 0.85)])
+def test_subtrees_that_end_as_one_and_all_alike_do_not_hide_the_truth(groups: int, chance: float) -> None:
+    """Sixty-four pairs of three subtrees that win as one say no more than three pairs."""
+    generator, group, missed = np.random.default_rng(0), np.arange(64) % groups, 0
+    for _ in range(300):
+        won = generator.random(groups) < chance
+        if won.all() or not won.any():
+            pairs = PairedScores(
+                np.where(won[group], 1.0, -1.0), np.zeros(64), group.astype(str), np.zeros(64, dtype=np.int64)
+            )
+            missed += compare(pairs, 0.0).win_rate.excludes(chance)
+    assert missed / 300 <= 0.05
 
 
 def test_pairs_of_one_subtree_have_no_interval_even_if_they_all_end_alike() -> None:
