@@ -23,8 +23,14 @@ REPORTS = [[NAMES.finish_job], [NAMES.quality_job]]
 
 
 @pytest.fixture
-def served(tiny_learned: Path, tmp_path: Path) -> Iterator[Served]:
-    """Four prompts in two partitions, on an instance with a file under it."""
+def served(tiny_learned: Path, tmp_path: Path) -> Served:
+    """Four prompts in two partitions."""
+    return Served(_written(tmp_path, tiny_learned))
+
+
+@pytest.fixture
+def served_on_disk(tiny_learned: Path, tmp_path: Path) -> Iterator[Served]:
+    """The same on an instance with files under it."""
     (tmp_path / "home").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
         yield Served(_written(tmp_path, tiny_learned), instance)
@@ -79,11 +85,11 @@ def test_a_lost_plan_launches_nothing_and_the_tick_says_what_does_go_on(served: 
         assert "run the set again" in str(skipped.skip_message)
 
 
-def test_after_the_plan_come_the_partitions_one_by_one_and_then_the_reports(served: Served) -> None:
-    assert served.execute(NAMES.plan_job).success
-    assert ticks(served) == [[key] for key in served.partitions] + REPORTS
-    assert step_of(served).reason.startswith("everything is made: 2 partitions")
-    audit = served.metadata("compute_audit")
+def test_after_the_plan_come_the_partitions_one_by_one_and_then_the_reports(served_on_disk: Served) -> None:
+    assert served_on_disk.execute(NAMES.plan_job).success
+    assert ticks(served_on_disk) == [[key] for key in served_on_disk.partitions] + REPORTS
+    assert step_of(served_on_disk).reason.startswith("everything is made: 2 partitions")
+    audit = served_on_disk.metadata("compute_audit")
     assert audit["evaluations_executed"] == audit["evaluations_planned"]
 
 
