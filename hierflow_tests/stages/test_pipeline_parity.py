@@ -17,8 +17,8 @@ from hierflow_tests.stages.runs import STEPS, Run, carry_out, spec_of
 ALONE = {"tau": 0.0}
 
 
-def own_pipeline(folder: Path, run: Run, leaf: int, output_type: str) -> Any:
-    """What diffusers' pipeline makes of one prompt: our x_T, and our noise key at every step."""
+def own_pipeline(folder: Path, run: Run, leaf: int) -> tuple[torch.Tensor, np.ndarray]:
+    """The latents and the image diffusers' pipeline makes of one prompt: our x_T, and our noise key at every step."""
     spec, text = run.stage.spec.diffusion, run.compiled.planted.texts[leaf]
     pipeline = pipeline_of(folder)
     pipeline.scheduler = scheduler_of(folder, spec.scheduler)
@@ -26,12 +26,15 @@ def own_pipeline(folder: Path, run: Run, leaf: int, output_type: str) -> Any:
     x = torch.randn((1, 4, size, size), generator=generator(spec.seed, 0, text, INITIAL))
     generators = [generator(spec.seed, 0, text, 1) for _ in range(BATCH)]
 
+    told: list[torch.Tensor] = []
+
     def reseed(_: Any, index: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        told.append(tensors["latents"])
         for row in generators:
             row.set_state(generator(spec.seed, 0, text, index + 2).get_state())
         return tensors
 
-    return pipeline(
+    image = pipeline(
         **{name: rows[leaf : leaf + 1].repeat(BATCH, 1) for name, rows in run.conditioning().items()},
         latents=x.repeat(BATCH, 1, 1, 1),
         height=run.compiled.document.sampling.height,
@@ -40,18 +43,19 @@ def own_pipeline(folder: Path, run: Run, leaf: int, output_type: str) -> Any:
         guidance_scale=GUIDANCE if spec.guidance_scale is None else spec.guidance_scale,
         generator=generators,
         callback_on_step_end=reseed,
-        output_type=output_type,
+        output_type="np",
         return_dict=False,
     )[0][0]
+    return told[-1][0], image
 
 
 def assert_own_pipeline(folder: Path, run: Run) -> None:
     latents, pixels = run.latents(), run.pixels()
     for text, hashed in zip(run.prompts.distinct, run.prompts.hashes, strict=True):
         leaf = run.compiled.planted.leaf_of[hashed]
-        assert torch.equal(latents[text, 0][0], own_pipeline(folder, run, leaf, "latent"))
-        image = (own_pipeline(folder, run, leaf, "np") * 255).round().astype(np.uint8)
-        assert np.array_equal(pixels[text, 0], image)
+        expected, image = own_pipeline(folder, run, leaf)
+        assert torch.equal(latents[text, 0][0], expected)
+        assert np.array_equal(pixels[text, 0], (image * 255).round().astype(np.uint8))
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])

@@ -8,6 +8,7 @@ import pytest
 
 from hierflow_tests.models.families.cases import CASES, Case
 from hierflow_tests.models.families.made import Made
+from hierflow_tests.stages.runs import Run, carry_out
 from hierflow_tests.tiny_models import save_tiny_stable_diffusion
 
 
@@ -16,6 +17,12 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A family and the folder of its tiny model."""
     case: Case = request.param
     return Made(case, case.save(tmp_path_factory.mktemp(case.name)))
+
+
+@pytest.fixture(scope="session")
+def shared(made: Made) -> Run:
+    """A run of the family with sharing; tests only read it."""
+    return carry_out(made.spec())
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hierflow.denoise.noise import INITIAL, generator
@@ -48,11 +49,11 @@ class Made:
         return adapter
 
     def pipelines_own(
-        self, text: str, text_hash: str, output_type: str, scheduler: Any = None, negative: str | None = None
-    ) -> Any:
-        """What its own pipeline makes of a text: hierflow's x_T, and its noise key at every evaluation."""
+        self, text: str, text_hash: str, scheduler: Any = None, negative: str | None = None
+    ) -> tuple[torch.Tensor, np.ndarray]:
+        """The latents and image its own pipeline makes of a text: hierflow's x_T, and its noise key at every step."""
         if self.case.own:
-            return self._with_its_prior(text, text_hash, output_type, negative)
+            return self._with_its_prior(text, text_hash, negative)
         generators = [generator(0, 0, text_hash, 1) for _ in range(BATCH)]
 
         told: list[torch.Tensor] = []
@@ -65,7 +66,7 @@ class Made:
 
         noise = self.case.noise(generator(0, 0, text_hash, INITIAL))
         with self._pipeline(scheduler) as pipeline, torch.no_grad():
-            made = pipeline(
+            image = pipeline(
                 **self.case.asked(pipeline, text, negative, self.case.guidance),
                 latents=noise.repeat(BATCH, *[1] * (noise.ndim - 1)),
                 height=SIZE,
@@ -73,15 +74,14 @@ class Made:
                 num_inference_steps=STEPS,
                 generator=generators,
                 callback_on_step_end=reseed,
-                output_type=output_type,
+                output_type="np",
                 return_dict=False,
                 **self.case.call,
             )[0][0]
-        if output_type == "latent" and self.case.tells_patches:
-            return told[-1][0].T.reshape(self.case.latents[1:])
-        return made
+        latents = told[-1][0]
+        return latents.T.reshape(self.case.latents[1:]) if self.case.tells_patches else latents, image
 
-    def _with_its_prior(self, text: str, text_hash: str, output_type: str, negative: str | None) -> Any:
+    def _with_its_prior(self, text: str, text_hash: str, negative: str | None) -> tuple[torch.Tensor, np.ndarray]:
         """The same for pipelines that sample their prior within the call, and tell of no step."""
         case, noise = self.case, self.case.noise(generator(0, 0, text_hash, INITIAL))
         assert case.own
@@ -110,7 +110,7 @@ class Made:
             negatives = {} if negative is None else {"negative_prompt": [negative] * BATCH}
             images = case.own(pipeline, latents, text, generators, negatives)
         assert len(stepped) == STEPS
-        return stepped[-1][0] if output_type == "latent" else images[0]
+        return stepped[-1][0], images[0]
 
     @torch.no_grad()
     def transcribed(self, run: Run, scheduler: Any = None, evaluations: list[int] | None = None) -> torch.Tensor:

@@ -15,7 +15,7 @@ from hierflow.stages.latents import denoise_trunk
 from hierflow_tests.models.families.literals import STEPS
 from hierflow_tests.models.families.made import PROMPTS, Made
 from hierflow_tests.models.literal import overheard
-from hierflow_tests.stages.runs import assert_equal, carry_out, planned, spec_of, stage_of
+from hierflow_tests.stages.runs import Run, assert_equal, carry_out, planned, spec_of, stage_of
 from hierflow_tests.tiny_models import SIZE
 
 OWN_EVALUATIONS = {"sd15": [2] + [1] * (STEPS - 1)}
@@ -76,41 +76,37 @@ def test_unshared_images_are_the_pipelines_own(made: Made, negative: str | None)
     latents, pixels = run.latents(), run.pixels()
     for text in PROMPTS[:2]:
         key = text_hash(text)
-        assert torch.equal(latents[text, 0][0], made.pipelines_own(text, key, "latent", negative=negative))
-        image = made.pipelines_own(text, key, "np", negative=negative)
+        expected, image = made.pipelines_own(text, key, negative=negative)
+        assert torch.equal(latents[text, 0][0], expected)
         assert np.array_equal(pixels[text, 0], (image * 255).round().astype(np.uint8))
     assert not np.array_equal(pixels[PROMPTS[0], 0], pixels[PROMPTS[1], 0])
 
 
-def test_shared_latents_are_those_of_algorithm_1(made: Made) -> None:
-    run = carry_out(made.spec())
-    assert run.compiled.plan.is_split.any()
-    expected, latents = made.transcribed(run, evaluations=OWN_EVALUATIONS.get(made.case.name)), run.latents()
+def test_shared_latents_are_those_of_algorithm_1(made: Made, shared: Run) -> None:
+    assert shared.compiled.plan.is_split.any()
+    expected, latents = made.transcribed(shared, evaluations=OWN_EVALUATIONS.get(made.case.name)), shared.latents()
     for text in PROMPTS:
-        leaf = run.compiled.planted.leaf_of[text_hash(text)]
+        leaf = shared.compiled.planted.leaf_of[text_hash(text)]
         assert torch.equal(latents[text, 0], expected[leaf : leaf + 1]), text
-    assert run.account.books.problems == ()
+    assert shared.account.books.problems == ()
 
 
-def test_what_is_taken_up_from_the_store_goes_on_alike(made: Made) -> None:
-    whole = carry_out(made.spec())
+def test_what_is_taken_up_from_the_store_goes_on_alike(made: Made, shared: Run) -> None:
     spec = made.spec().model_copy(update={"partitions": spec_of(made.folder, max_prompts=1).partitions})
     compiled, prompts = planned(stage_of(spec))
     denoise_trunk(stage_of(spec), compiled, compiled.document.keys)
     for key in compiled.document.keys:
         make_partition(stage_of(spec), compiled, prompts, key)
-    assert_equal(carry_out(spec).latents(), whole.latents())
+    assert_equal(carry_out(spec).latents(), shared.latents())
 
 
-def test_the_order_of_the_prompts_changes_no_bit(made: Made) -> None:
-    runs = [carry_out(made.spec(prompts=prompts)) for prompts in (PROMPTS, PROMPTS[::-1])]
-    assert_equal(runs[0].pixels(), runs[1].pixels())
+def test_the_order_of_the_prompts_changes_no_bit(made: Made, shared: Run) -> None:
+    assert_equal(carry_out(made.spec(prompts=PROMPTS[::-1])).pixels(), shared.pixels())
 
 
-def test_there_is_no_score_without_a_vision_tower(made: Made) -> None:
-    run = carry_out(made.spec(prompts=PROMPTS[:2]))
-    assert run.compiled.document.scorers == {}
-    assert [dict(row.scores) for row in run.assembled.rows] == [{}, {}]
+def test_there_is_no_score_without_a_vision_tower(shared: Run) -> None:
+    assert shared.compiled.document.scorers == {}
+    assert [dict(row.scores) for row in shared.assembled.rows] == [{}] * len(PROMPTS)
 
 
 def test_the_same_networks_serve_other_settings(made: Made) -> None:

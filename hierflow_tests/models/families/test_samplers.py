@@ -61,7 +61,7 @@ def scheduler_of(made: Made, name: str) -> Any:
 def test_unshared_images_are_the_pipelines_own(made: Made, sampler: str) -> None:
     pixels = carry_out(made.spec(tau=0.0, prompts=PROMPTS[:2], scheduler=sampler)).pixels()
     for text in PROMPTS[:2]:
-        own = made.pipelines_own(text, text_hash(text), "np", scheduler_of(made, sampler))
+        _, own = made.pipelines_own(text, text_hash(text), scheduler_of(made, sampler))
         assert np.array_equal(pixels[text, 0], (own * 255).round().astype(np.uint8))
 
 
