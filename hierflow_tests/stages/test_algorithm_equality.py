@@ -40,8 +40,17 @@ def assert_transcribed(folder: Path, run: Run, image_index: int = 0) -> None:
         assert torch.equal(latents[text, image_index], expected[leaf : leaf + 1]), text
 
 
-@pytest.mark.parametrize("initial_noise", ["per_root", "shared"])
-@pytest.mark.parametrize("tau", [0.3, 1.0, 100.0])
+@pytest.mark.parametrize(
+    ("tau", "initial_noise"),
+    [
+        (0.3, "per_root"),
+        (1.0, "per_root"),
+        (100.0, "per_root"),
+        (0.3, "shared"),  # many roots, one x_T
+        pytest.param(1.0, "shared", marks=pytest.mark.slow),
+        pytest.param(100.0, "shared", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_latents_are_those_of_algorithm_1(tiny: Path, scheduler: str, tau: float, initial_noise: str) -> None:
     run = carry_out(spec_of(tiny, sharing={"tau": tau}, scheduler=scheduler, initial_noise=initial_noise))

@@ -315,8 +315,7 @@ class TestRebuilding:
 POOL = [f"{product} {number}" for product in PRODUCTS for number in range(5)]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+given_edits = given(
     days=st.lists(
         st.tuples(st.sets(st.sampled_from(POOL), min_size=1, max_size=9), st.integers(0, 5)), min_size=2, max_size=6
     ),
@@ -324,9 +323,27 @@ POOL = [f"{product} {number}" for product in PRODUCTS for number in range(5)]
     tolerance=st.sampled_from([0.0, 0.9, 5.0]),
     max_prompts=st.integers(1, 5),
 )
+
+
+@settings(max_examples=25, deadline=None)
+@given_edits
 def test_whatever_is_edited_and_rebuilt_plans_are_sound(
     days: list[tuple[set[str], int]], tau: float, tolerance: float, max_prompts: int
 ) -> None:
+    edit_and_rebuild(days, tau, tolerance, max_prompts)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given_edits
+def test_so_it_is_for_many_more(
+    days: list[tuple[set[str], int]], tau: float, tolerance: float, max_prompts: int
+) -> None:
+    edit_and_rebuild(days, tau, tolerance, max_prompts)
+
+
+def edit_and_rebuild(days: list[tuple[set[str], int]], tau: float, tolerance: float, max_prompts: int) -> None:
+    """Plan every day's prompts, rebuild the partition it chooses, and check each plan against those before."""
     planner = Planner(sharing={"tau": tau, "graft_tolerance": tolerance}, partitions={"max_prompts": max_prompts})
     home: dict[str, str] = {}
     final: dict[str, str] = {}
