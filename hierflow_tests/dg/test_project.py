@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from hierflow_tests.dg.projects import Project
+from hierflow_tests.image_sets import Ended
 
 SUBCLASS = """\
 import dagster as dg
@@ -142,17 +143,28 @@ def sources(project: Project) -> list[Path]:
     return sorted(path for path in project.root.joinpath("src").rglob("*.*") if "__pycache__" not in path.parts)
 
 
-def test_a_scaffolded_set_runs_unedited(project: Project) -> None:
-    document = project.defs / "my_set" / "defs.yaml"
-    before = sources(project)
-
+def launched_and_run(project: Project) -> Ended:
+    """`dg launch` and `hierflow run` of the scaffolded set; returns how the latter ended."""
     launched = project.dg("launch", "--job", "my_set")  # prompts to plan and trunk
     assert launched.code == 0, launched.stderr[-2000:]
-    ran = project.call("hierflow", "run", str(document), "--json")  # the rest
+    ran = project.call("hierflow", "run", str(project.defs / "my_set" / "defs.yaml"), "--json")  # the rest
     assert ran.code == 0, ran.stderr[-2000:]
     assert (ran.json["images"], ran.json["complete"]) == (12, True)
-    assert ran.json["saved"] > 0.3
     assert len(list((project.root / "image_sets" / "my_set" / "images").rglob("*.png"))) == 12
+    return ran
+
+
+def test_a_scaffolded_set_runs(project: Project) -> None:
+    _edited(project, "steps: 40", "steps: 4")
+    before = sources(project)
+    launched_and_run(project)
+    assert sources(project) == before
+
+
+@pytest.mark.slow
+def test_a_scaffolded_set_runs_unedited(project: Project) -> None:
+    before = sources(project)
+    assert launched_and_run(project).json["saved"] > 0.3
     again = project.dg("launch", "--assets", 'key:"my_set/prompt_set"')
     assert again.code == 0, again.stderr[-2000:]
     assert sources(project) == before
