@@ -25,6 +25,7 @@ from hierflow.progress import OpenProgress
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.assembly import is_assessed
 from hierflow.stages.context import Stage
+from hierflow.stages.left_out import told
 from hierflow.stages.quality_summary import missed_floor
 from hierflow.stages.todo import todo
 
@@ -107,6 +108,7 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan, 
     That the trunk failed does not keep partitions from being tried: each goes as far back as it needs to.
     """
     done, instance, served = runner.done, runner.instance, runner.served
+    done.problems += told(compiled.document.left_out)
     active = active_partitions(instance, served)
     for key, run in active.items():
         say(f"partition {key} is left to run {run}, which is at work on it (if it is not, mark it failed in Dagster)")

@@ -87,6 +87,15 @@ def link(stage: Stage, path: str) -> Any:
     return dg.MetadataValue.path(stage.store.files.url(path))
 
 
+def refusals(prompts: PromptSet, left_out: Mapping[str, str]) -> Metadata:
+    """Of the check `encoded`: which prompts are left out, and why."""
+    if not left_out:
+        return {"left_out": 0}
+    text_of = dict(zip(prompts.ids, prompts.texts, strict=True))
+    rows = ({"prompt_id": name, "prompt": text_of[name], "error": why} for name, why in left_out.items())
+    return {"left_out": len(left_out), "prompts": table(rows)}
+
+
 def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comparison: TreeComparison) -> Metadata:
     """Of embedding_tree: what the plan costs and saves, and how tau cuts the tree."""
     document = compiled.document

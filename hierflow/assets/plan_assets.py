@@ -51,6 +51,9 @@ def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
     return [_prompt_set(served), _prompt_embeddings(served), _embedding_tree(served), _shared_latents(served)]
 
 
+_ENCODING_CHECKS = {
+    "encoded": "Every prompt can be encoded; one that cannot is left out, and tried again by the next run."
+}
 _TREE_CHECKS = {
     "regret": "How much more evaluations the pinned tree plans than one founded today would: planned / fresh - 1.",
     "drift": "How much farther prompts are from what they share than on a tree founded today.",
@@ -109,10 +112,12 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
-    @_asset(served, "prompt_embeddings")
-    def prompt_embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    @_asset(served, "prompt_embeddings", checks=_ENCODING_CHECKS)
+    def prompt_embeddings(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        from hierflow.assets.displays import refusals
         from hierflow.stages.advice import advice
         from hierflow.stages.embeddings import clustering, embed
+        from hierflow.stages.left_out import told
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
@@ -120,14 +125,20 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
                 context.log.warning(warning)
             embeddings = embed(stage, prompts)
             encoder, by = stage.adapter.encoder_fingerprint, clustering(stage).fingerprint
-        return dg.MaterializeResult(
+            for problem in told(embeddings.left_out):
+                context.log.error(problem)
+        yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest(encoder, by, list(embeddings.hashes))),
             metadata={
                 "dagster/row_count": len(embeddings.texts),
                 "computed": embeddings.computed,
                 "reused": len(embeddings.texts) - embeddings.computed,
                 "dimensions": embeddings.vectors.shape[1],
+                "left_out": len(embeddings.left_out),
             },
+        )
+        yield dg.AssetCheckResult(
+            check_name="encoded", passed=not embeddings.left_out, metadata=refusals(prompts, embeddings.left_out)
         )
 
     return prompt_embeddings

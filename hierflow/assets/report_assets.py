@@ -50,7 +50,7 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
             state = state_of_records(stage.store, compiled)
             made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts), QUALITY_PAGE)
             mark(stage.store, ASSEMBLED, state)
-            if made.complete:
+            if made.is_executed:
                 retain(stage, compiled)
             states = partition_states(stage, compiled, made.rows)
             space = space_of(stage, len(compiled.leaf_of))

@@ -24,7 +24,7 @@ class ColumnShare:
 
     Attributes:
         value: as the prompts have it; None where they have none.
-        images: how many the set must have.
+        images: how many the plan has; a prompt that it leaves out counts nowhere.
         made: how many of them are current.
         standard: evaluations without sharing; images of one text share them, as they share one image's latents.
         planned: its images' equal shares of the planned states on their paths.
@@ -78,6 +78,7 @@ def by_column(rows: Sequence[ImageRow], steps: int, column: str, account: Audit)
             value=column,
             remedy=f"name one of {', '.join(columns_of(rows))}",
         )
+    rows = [row for row in rows if row.is_planned]
     images = Counter(row.latents for row in rows)
     weights = _weights(rows, account)
     groups: dict[Any, list[int]] = defaultdict(list)

@@ -87,7 +87,7 @@ def render_gallery(
         changes: what the last run changed; None if there is nothing to compare with.
         saving: what sharing saves.
         plan: the plan, drawn as a map of its branches.
-        leaves: with a plan, the leaf of every row's prompt.
+        leaves: with a plan, the leaf of every row's prompt; -1 for a prompt that it leaves out.
         labels: (2N - 1,) with a plan, the names of its tree's nodes; by default their numbers.
         history: the file beside it that tells the set's history.
         quality: the file beside it that tells how good the images are.
@@ -133,8 +133,8 @@ def _card(row: ImageRow, thumbnails: Mapping[str, str], change: str) -> dict[str
 
 
 def _map_data(drawn: BranchMap | None, plan: Plan | None, leaves: Sequence[int]) -> dict[str, Any] | None:
-    """The branches, and every row's place in the plan's order."""
+    """The branches, and every row's place in the plan's order; beyond its end where the plan does not have it."""
     if drawn is None or plan is None:
         return None
     place = {int(leaf): number for number, leaf in enumerate(plan.leaf_order)}
-    return {**drawn.table, "levels": LEVELS, "places": [place[leaf] for leaf in leaves]}
+    return {**drawn.table, "levels": LEVELS, "places": [place.get(leaf, plan.leaves) for leaf in leaves]}

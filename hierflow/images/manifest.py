@@ -63,8 +63,8 @@ class ImageRow:
         axes: the values of the template's variables; an axis left out is null in the manifest.
         variant: its seed, its size, and the negative prompt if it is not the document's.
         negative_prompt: which it is; empty if there is none.
-        partition: the key of the partition that makes it.
-        node_path: the nodes that served it, from the root down.
+        partition: the key of the partition that makes it; empty where the plan leaves its prompt out.
+        node_path: the nodes that served it, from the root down; empty there too.
         image_path: relative to the set's folder, with forward slashes; empty when there is no image.
         image_sha256: 64 hex digits of the file's bytes; empty when there is no image.
         evaluations: denoiser evaluations, this image's equal share of the planned states on its path; the
@@ -103,6 +103,11 @@ class ImageRow:
             raise ValueError(f"image path {self.image_path!r} leaves the set's folder")
         if self.status not in get_args(Status):
             raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(Status))}")
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the plan has it; what cannot be encoded is left out."""
+        return bool(self.partition)
 
     @property
     def seed(self) -> int:

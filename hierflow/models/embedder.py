@@ -26,6 +26,10 @@ class Embedder(Protocol):
     def clustering(self) -> Clustering:
         """Its name and its fingerprint."""
 
+    @property
+    def dtype(self) -> str:
+        """The precision it works in, as torch calls it."""
+
     def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """(N, D) of N texts; a text has the same whoever stands beside it."""
 
@@ -35,6 +39,7 @@ class TextEncoder:
 
     def __init__(self, adapter: Adapter) -> None:
         self.clustering = Clustering(TEXT_ENCODER, adapter.text_fingerprint)
+        self.dtype = adapter.runtime.dtype
         self.vectors = adapter.text_embeddings
 
 

@@ -33,6 +33,8 @@ class SentenceEncoder:
         runtime: whose device it works on.
     """
 
+    dtype = "float32"
+
     def __init__(self, model: SentenceModel, runtime: Runtime) -> None:
         self._model, self._device = model, runtime.device
         self.clustering = Clustering(model.name, model.fingerprint)
@@ -47,7 +49,9 @@ class SentenceEncoder:
         found: dict[int, torch.Tensor] = {}
         with quiet_libraries(), torch.no_grad():
             tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-            network = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, **local)
+            network = AutoModel.from_pretrained(
+                folder, dtype=getattr(torch, self.dtype), use_safetensors=True, **local
+            )
             network = network.eval().to(self._device)
             tokens = self._tokens(tokenizer, network.config, texts)
             by_length: dict[int, list[int]] = {}

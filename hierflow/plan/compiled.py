@@ -67,7 +67,9 @@ class CompiledPlan:
         return {(lane.variant, lane.image_index): lane for lane in self.lanes}
 
     def lanes_of(self, prompts: PromptSet, row: int) -> list[Lane]:
-        """The lanes of a row's images, in the order of their indices."""
+        """The lanes of a row's images, in the order of their indices; none where the row is left out."""
+        if prompts.ids[row] in self.document.left_out:
+            return []
         variant = self.document.variant_of(prompts.settings_of(row))
         return [self.lane(variant, index) for index in range(self.document.images_per_prompt)]
 
@@ -136,7 +138,8 @@ class CompiledPlan:
         counts: dict[Variant, Counter[int]] = {}
         for text, leaf in self.leaf_of.items():
             for row in prompts.rows_of(text):
-                counts.setdefault(self.document.variant_of(prompts.settings_of(row)), Counter())[leaf] += 1
+                if prompts.ids[row] not in self.document.left_out:
+                    counts.setdefault(self.document.variant_of(prompts.settings_of(row)), Counter())[leaf] += 1
         for lane in lanes:
             images, own = np.zeros(self.planted.tree.leaves, dtype=np.int64), counts[lane.variant]
             images[list(own)] = list(own.values())

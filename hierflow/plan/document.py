@@ -65,6 +65,7 @@ class PlanDocument:
         planned, standard: evaluations with and without sharing, all variants and image indices together.
         dormant: partitions of this tree that hold no live prompts; new ones may yet be grafted into them.
         overflow: key of the partition for grafts whose host's has no room; empty if none is open.
+        left_out: why rows of the prompts have no images here, by their prompt ids: what cannot be encoded.
     """
 
     tree: str
@@ -87,12 +88,16 @@ class PlanDocument:
     dormant: tuple[PlannedPartition, ...] = ()
     overflow: str = ""
     pilot: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
     format: int = field(default=4)
 
     @cached_property
     def id(self) -> str:
         """Content hash (64 hex digits)."""
-        return digest("hierflow plan 1", asdict(self))
+        said = asdict(self)
+        if not self.left_out:  # which plans did not say before
+            del said["left_out"]
+        return digest("hierflow plan 1", said)
 
     @property
     def evaluations_a_step(self) -> tuple[int, ...]:

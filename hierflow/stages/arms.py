@@ -54,14 +54,14 @@ class Arm:
         return self.lane_of[row].ids.final(self.leaf_of[row])
 
 
-def sample(prompts: PromptSet, size: int) -> list[int]:
-    """At most `size` rows, one a distinct prompt, drawn at random.
+def sample(compiled: CompiledPlan, prompts: PromptSet, size: int) -> list[int]:
+    """At most `size` rows of the plan's prompts, one a distinct prompt, drawn at random.
 
     The draw is by a hash of the text, so a prompt that is in the sample stays there until one comes that is drawn
     before it: a night's edits ask for few new baselines.
     """
-    drawn = sorted(prompts.hashes, key=lambda text: digest("hierflow sample 1", text))[:size]
-    return sorted(prompts.rows_of(text)[0] for text in drawn)
+    drawn = sorted(compiled.leaf_of, key=lambda text: digest("hierflow sample 1", text))[:size]
+    return sorted(next(row for row in prompts.rows_of(text) if compiled.lanes_of(prompts, row)) for text in drawn)
 
 
 def arm_of(name: str, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[int]) -> Arm:

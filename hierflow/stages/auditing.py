@@ -32,7 +32,7 @@ def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, who
         whole_plan: audit every run that worked on this plan, whoever launched it, instead of one invocation.
             Embeddings and pilots are made before there is a plan: those of all plans count.
     """
-    entries = stage.store.ledger.entries()
+    entries, rows = stage.store.ledger.entries(), [row for row in rows if row.is_planned]
 
     def is_own(entry: Entry) -> bool:
         if whole_plan:

@@ -44,7 +44,7 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
         stage.say(f"{book.damaged}; what it told is measured again")
     own, others = _split(stored, policy)
     current = {row.prompt_id: row for row in rows if row.image_index == 0 and row.status == "current"}
-    drawn = sample(prompts, stage.spec.scoring.baseline_sample)
+    drawn = sample(compiled, prompts, stage.spec.scoring.baseline_sample)
     chosen = [row for row in drawn if prompts.ids[row] in current]
     if chosen:
         check_model(stage, compiled)
@@ -75,7 +75,7 @@ def outstanding(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, size: 
         prompts: its prompts.
         size: of the sample; by default as the document says.
     """
-    rows = sample(prompts, stage.spec.scoring.baseline_sample if size is None else size)
+    rows = sample(compiled, prompts, stage.spec.scoring.baseline_sample if size is None else size)
     if not rows:
         return 0
     own, _ = _split(stage.store.pairs.load(), policy_of(compiled))

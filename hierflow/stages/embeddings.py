@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.errors import RunError
 from hierflow.hashing import text_hash
 from hierflow.models.adapter import Adapter
 from hierflow.models.runtime import FIXED_BATCH
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
-from hierflow.stages.encoding import booked, check_finite, encode, ensure_stored, lost_embeddings
+from hierflow.stages.encoding import (
+    booked,
+    encode,
+    ensure_stored,
+    keep_finite,
+    lost_embeddings,
+    refusal,
+    the_prompt,
+)
+from hierflow.stages.left_out import left_out_of
 from hierflow.store.conditioning import Conditioning, stacked, wide
 from hierflow.tree.planted import CONDITIONING, Clustering
+
+_OTHER_MODEL = "reword it, or name another model: embedding.from"
 
 OF_NOTHING = text_hash("")
 """A negative prompt is encoded beside the empty text; it does not depend on the prompt beside it."""
@@ -31,36 +43,45 @@ class Embeddings:
     Their conditioning lies in the store and stays there: it can be larger than memory.
 
     Attributes:
-        texts, hashes: the prompts and their hashes, ascending by hash, so that the order of the source has no say.
-        vectors: (N, D) what the tree clusters by.
+        texts, hashes: the prompts and their hashes, ascending by hash, so that the order of the source has no say;
+            without those that cannot be encoded.
+        vectors: (N, D) what the tree clusters by; finite.
         computed: how many prompts were encoded just now; the others came from the store.
+        left_out: why rows of the set are left out, by their prompt ids.
     """
 
     texts: tuple[str, ...]
     hashes: tuple[str, ...]
     vectors: Vectors
     computed: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def embed(stage: Stage, prompts: PromptSet) -> Embeddings:
     """Encode every distinct prompt whose conditioning is not stored, and find what the tree clusters by.
 
+    A prompt that a model gives NaN for is left out, and tried again by the next call; nothing of it is stored.
+
     Raises:
-        RunError: a model gave NaN for a prompt.
+        RunError: there are too many of these, see :mod:`hierflow.stages.left_out`.
     """
+    encoder = stage.adapter.encoder_fingerprint
     by_hash = dict(sorted(zip(prompts.hashes, prompts.distinct, strict=True)))
-    cache = stage.store.conditioning(stage.adapter.encoder_fingerprint)
+    cache = stage.store.conditioning(encoder)
     held = cache.held()
     missing = {text: by_hash[text] for text in by_hash if text not in held}
-    if missing:
-        encode(stage, stage.adapter, cache, missing)
-    for negative in sorted({row.negative_prompt for row in prompts.settings if row.negative_prompt is not None}):
-        _embed_negative(stage, negative)
+    refused = encode(stage, stage.adapter, cache, missing) if missing else {}
+    asked = sorted({row.negative_prompt for row in prompts.settings if row.negative_prompt is not None})
+    negatives = {negative: why for negative in asked if (why := _embed_negative(stage, negative))}
+    vectors, unplaced = _vectors(stage, encoder, [text for text in by_hash if text not in refused], by_hash)
+    left_out = left_out_of(prompts, refused | unplaced, negatives)
+    kept = [text for text in by_hash if any(prompts.ids[row] not in left_out for row in prompts.rows_of(text))]
     return Embeddings(
-        texts=tuple(by_hash.values()),
-        hashes=tuple(by_hash),
-        vectors=tree_vectors(stage, stage.adapter.encoder_fingerprint, tuple(by_hash), by_hash),
-        computed=len(missing),
+        texts=tuple(by_hash[text] for text in kept),
+        hashes=tuple(kept),
+        vectors=np.stack([vectors[text] for text in kept]),
+        computed=sum(text in missing for text in kept),
+        left_out=left_out,
     )
 
 
@@ -81,25 +102,41 @@ def tree_vectors(stage: Stage, encoder: str, hashes: Sequence[str], texts: Mappi
     Raises:
         RunError: a model gave NaN for a prompt, or what is needed of a prompt without text is lost.
     """
+    found, refused = _vectors(stage, encoder, hashes, texts)
+    if refused:
+        raise RunError(next(iter(refused.values())))
+    return np.stack([found[text] for text in hashes])
+
+
+def _vectors(
+    stage: Stage, encoder: str, hashes: Sequence[str], texts: Mapping[str, str]
+) -> tuple[dict[str, Vectors], dict[str, str]]:
+    """The same, (D,) each by its hash, and why those that have none have none."""
     embedder = stage.embedder
     cache = stage.store.embeddings(embedder.clustering.fingerprint if embedder else encoder)
     found = {text: row["vector"] for text, row in cache.read(hashes).items()}
     lacking = [text for text in dict.fromkeys(hashes) if text not in found]
-    if lacking:
-        cache.forget_damaged()
-        if embedder is None:
-            made = _of_conditioning(stage, encoder, lacking, texts)
-        else:
-            if lost := [text for text in lacking if text not in texts]:
-                raise lost_embeddings(len(lost))
-            with booked(stage, len(lacking), cache) as booking:
-                shown = [texts[text] for text in lacking]
-                made = embedder.vectors(shown)
-                check_finite({"vector": made}, shown, f"{embedder.clustering.name}, which the tree clusters by,")
-                booking.progress.advance(len(lacking))
+    if not lacking:
+        return found, {}
+    cache.forget_damaged()
+    if embedder is None:
+        made = _of_conditioning(stage, encoder, lacking, texts)
         cache.write(lacking, {"vector": made})
-        found |= dict(zip(lacking, made, strict=True))
-    return np.stack([found[text] for text in hashes])
+        return found | dict(zip(lacking, made, strict=True)), {}
+    if lost := [text for text in lacking if text not in texts]:
+        raise lost_embeddings(len(lost))
+    with booked(stage, len(lacking), cache) as booking:
+        made = embedder.vectors([texts[text] for text in lacking])
+        whole = keep_finite(cache, lacking, {"vector": made})
+        maker = f"{embedder.clustering.name}, which the tree clusters by,"
+        refused = {
+            text: booking.refuse(refusal(maker, the_prompt(texts[text]), embedder.dtype, _OTHER_MODEL))
+            for text in lacking
+            if text not in whole
+        }
+        booking.progress.advance(len(lacking))
+    found |= {text: vector for text, vector in zip(lacking, made, strict=True) if text in whole}
+    return found, refused
 
 
 def _of_conditioning(stage: Stage, encoder: str, hashes: Sequence[str], texts: Mapping[str, str]) -> Vectors:
@@ -117,12 +154,14 @@ def _read_off(stage: Stage, encoder: str, hashes: Sequence[str]) -> Iterator[tup
         yield from zip(few, stage.adapter.tree_embeddings(stacked(map(wide, few.values()))), strict=True)
 
 
-def _embed_negative(stage: Stage, negative: str) -> None:
-    """Store what a negative prompt that rows set puts in place of the document's."""
+def _embed_negative(stage: Stage, negative: str) -> str:
+    """Store what a negative prompt that rows set puts in place of the document's; says why where it cannot."""
     adapter = _guided_from(stage, negative)
     cache = stage.store.conditioning(adapter.encoder_fingerprint)
-    if not cache.read([OF_NOTHING]):
-        encode(stage, adapter, cache, {OF_NOTHING: ""})
+    if cache.read([OF_NOTHING]):
+        return ""
+    refused = encode(stage, adapter, cache, {OF_NOTHING: ""}, f"the negative prompt {negative[:80]!r}")
+    return refused.get(OF_NOTHING, "")
 
 
 def stored_negative(stage: Stage, negative: str) -> Conditioning:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hierflow.errors import RunError
 from hierflow.models.adapter import Adapter
@@ -24,22 +25,38 @@ SHARD_BYTES = 256 << 20
 """Fewer prompts are encoded between two writes where their conditioning is larger than this, but a whole batch."""
 
 
-def encode(stage: Stage, adapter: Adapter, cache: ConditioningCache, by_hash: Mapping[str, str]) -> None:
-    """Encode prompts (text by hash) and store them, in place of what is damaged."""
+def encode(
+    stage: Stage, adapter: Adapter, cache: ConditioningCache, by_hash: Mapping[str, str], what: str = ""
+) -> dict[str, str]:
+    """Encode prompts and store them, in place of what is damaged; what is not finite is not stored.
+
+    Args:
+        stage: the set.
+        adapter: the model.
+        cache: where its conditioning lies.
+        by_hash: the texts, by their hashes.
+        what: what to call it that is encoded; by default the prompt with its text.
+
+    Returns:
+        Why those that are not stored are not, by their hashes.
+    """
     cache.forget_damaged()
     hashes, size, done = list(by_hash), FIXED_BATCH, 0
+    refused: dict[str, str] = {}
     with booked(stage, len(hashes), cache) as booking:
         while done < len(hashes):
             shard = hashes[done : done + size]
-            texts = [by_hash[text] for text in shard]
-            made = adapter.encode(texts, shard)
+            made = adapter.encode([by_hash[text] for text in shard], shard)
             booking.note(len(shard) * adapter.prior_evaluations_per_prompt)
-            check_finite(made, texts)
-            cache.write(shard, made)
+            whole = keep_finite(cache, shard, made)
+            for text in shard:
+                if text not in whole:
+                    refused[text] = booking.refuse(_refusal(adapter, what or the_prompt(by_hash[text])))
             booking.progress.advance(len(shard))
             done += len(shard)
             a_prompt = sum(array.nbytes for array in made.values()) // len(shard)
             size = max(FIXED_BATCH, min(SHARD, SHARD_BYTES // max(1, a_prompt)))
+    return refused
 
 
 def ensure_stored(stage: Stage, encoder: str, hashes: Sequence[str], texts: Mapping[str, str]) -> None:
@@ -52,7 +69,7 @@ def ensure_stored(stage: Stage, encoder: str, hashes: Sequence[str], texts: Mapp
         texts: theirs, as far as they are known.
 
     Raises:
-        RunError: it is lost, and cannot be made again as the text is not known or the model is another one.
+        RunError: it is lost, and cannot be made again: the text is not known, the model is another one, or gives NaN.
     """
     cache = stage.store.conditioning(encoder)
     lost = set(hashes)
@@ -62,22 +79,33 @@ def ensure_stored(stage: Stage, encoder: str, hashes: Sequence[str], texts: Mapp
         return
     if encoder != stage.adapter.encoder_fingerprint or not lost <= texts.keys():
         raise lost_embeddings(len(lost))
-    encode(stage, stage.adapter, cache, {text: texts[text] for text in sorted(lost)})
+    if refused := encode(stage, stage.adapter, cache, {text: texts[text] for text in sorted(lost)}):
+        raise RunError(next(iter(refused.values())))
 
 
 @dataclass
 class Booking:
-    """Books encoding in its ledger entry."""
+    """Books encoding in its ledger entry.
+
+    Attributes:
+        error: why a prompt was refused, the first of them; empty if none was.
+    """
 
     entry: OpenEntry
     hold: Hold
     progress: Progress
     prior_evaluations: int = 0
+    error: str = ""
 
     def note(self, prior_evaluations: int) -> None:
         """So many more steps of the prior have been made."""
         self.prior_evaluations += prior_evaluations
         self.entry.note(0, **self.so_far())
+
+    def refuse(self, why: str) -> str:
+        """A prompt could not be encoded; returns why."""
+        self.error = self.error or why
+        return why
 
     def so_far(self) -> dict[str, Any]:
         """What it has taken."""
@@ -98,7 +126,13 @@ def booked(stage: Stage, prompts: int, cache: ConditioningCache) -> Iterator[Boo
         raise
     booking.progress.close()
     watch.lap("encode")
-    booking.entry.close("done", seconds=watch.rounded(), damaged=tuple(cache.damaged), **booking.so_far())
+    booking.entry.close(
+        "failed" if booking.error else "done",
+        error=booking.error,
+        seconds=watch.rounded(),
+        damaged=tuple(cache.damaged),
+        **booking.so_far(),
+    )
 
 
 def lost_embeddings(prompts: int) -> RunError:
@@ -109,14 +143,35 @@ def lost_embeddings(prompts: int) -> RunError:
     )
 
 
-def check_finite(made: Conditioning, texts: Sequence[str], maker: str = "the prior") -> None:
-    """Refuse what is not finite.
-
-    Raises:
-        RunError: `maker` gave NaN for one of `texts`.
-    """
+def keep_finite(cache: ConditioningCache, hashes: Sequence[str], made: Conditioning) -> set[str]:
+    """Store the rows of `made` that are finite under those of `hashes` that they belong to; returns these."""
+    finite: npt.NDArray[np.bool_] = np.ones(len(hashes), dtype=bool)
     for array in made.values():
-        finite = np.isfinite(array.reshape(len(texts), -1)).all(axis=1)
-        if not finite.all():
-            prompt = texts[int(np.argmin(finite))]
-            raise RunError(f"{maker} gave NaN for the prompt {prompt[:80]!r}; try diffusion.dtype: float32")
+        finite &= np.isfinite(array.reshape(len(hashes), -1)).all(axis=1)
+    kept = [text for text, is_finite in zip(hashes, finite, strict=True) if is_finite]
+    if kept:
+        cache.write(kept, {name: array[finite] for name, array in made.items()})
+    return set(kept)
+
+
+def the_prompt(text: str) -> str:
+    """What to call a prompt in a sentence."""
+    return f"the prompt {text[:80]!r}"
+
+
+def refusal(maker: str, what: str, dtype: str, otherwise: str) -> str:
+    """Why `what` cannot be encoded, and what helps.
+
+    Args:
+        maker: what gave NaN for it.
+        what: it.
+        dtype: the precision that `maker` works in.
+        otherwise: what helps where the precision is not to blame.
+    """
+    remedy = otherwise if dtype == "float32" else "try diffusion.dtype: float32, or reword it"
+    return f"{maker} gave NaN for {what}; {remedy}"
+
+
+def _refusal(adapter: Adapter, what: str) -> str:
+    maker = "the prior" if adapter.prior_evaluations_per_prompt else "the text encoder"
+    return refusal(maker, what, adapter.runtime.dtype, "reword it, or check the model's files")

@@ -26,6 +26,7 @@ from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
 from hierflow.stages.history import HISTORY, HISTORY_PAGE, carry_on, history_page
 from hierflow.stages.images import node_path
+from hierflow.stages.left_out import told
 from hierflow.stages.thumbnails import thumbnails_of
 from hierflow.store.ledger import MEASURED, Entry
 from hierflow.store.records import ImageRecord
@@ -57,12 +58,17 @@ class AssembledSet:
         """Images that match the plan."""
         return sum(row.status == "current" for row in self.rows)
 
+    @property
+    def is_executed(self) -> bool:
+        """Whether every image that the plan has is current, whatever prompts it leaves out."""
+        return all(row.status == "current" for row in self.rows if row.is_planned)
+
 
 def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: str = "") -> AssembledSet:
     """Write manifest, gallery and history from the partition records, whatever has failed.
 
-    Where an image could not be made, the prompt's last good one stays, flagged `outdated`; where there is none,
-    the row is `failed` and says why.
+    Where an image could not be made, or its prompt not be encoded, the prompt's last good one stays, flagged
+    `outdated`; where there is none, the row is `failed` and says why.
 
     Args:
         stage: the set.
@@ -82,13 +88,13 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: 
         rows,
         axes,
         _facts(stage, compiled, rows),
-        [*advice(stage, prompts), *notes],
+        [*told(document.left_out), *advice(stage, prompts), *notes],
         image_size=size,
         thumbnails=thumbnails_of(stage, [(row.image_path, row.image_sha256) for row in rows if row.image_path]),
         changes=changes,
         saving=_saving(stage, compiled, entries),
         plan=compiled.plan,
-        leaves=[leaf_of[text_hash(row.prompt)] for row in rows],
+        leaves=[leaf_of[text_hash(row.prompt)] if row.is_planned else -1 for row in rows],
         labels=compiled.planted.labels,
         history=HISTORY_PAGE,
         quality=quality,
@@ -130,28 +136,30 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[Imag
     hash_of = dict(zip(prompts.distinct, prompts.hashes, strict=True))
     rows = []
     for row, (prompt_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
-        hashed = hash_of[text]
-        leaf = compiled.leaf_of[hashed]
-        for lane in compiled.lanes_of(prompts, row):
-            index = lane.image_index
+        hashed, refusal = hash_of[text], document.left_out.get(prompt_id, "")
+        variant = document.variant_of(prompts.settings_of(row))
+        partition = "" if refusal else partition_of[hashed]
+        path = "" if refusal else node_path(compiled, compiled.leaf_of[hashed])
+        for index in range(document.images_per_prompt):
             found = current.get((prompt_id, index))
             candidates = (found, last_good.get((prompt_id, index)))
             image = next((image for image in candidates if image and image.is_whole(sizes)), None)
             is_current = image is not None and image is found
-            missing = "" if is_current else _why(found, errors.get(partition_of[hashed], ""))
+            missing = "" if is_current else refusal or _why(found, errors.get(partition, ""))
+            share = 0.0 if refusal else planned[compiled.lane(variant, index)][compiled.leaf_of[hashed]]
             rows.append(
                 ImageRow(
                     prompt_id=prompt_id,
                     image_index=index,
                     prompt=text,
                     axes={name: column[row] for name, column in prompts.columns.items()},
-                    variant=lane.variant,
-                    negative_prompt=lane.variant.negative_prompt or document.negative_prompt,
-                    partition=partition_of[hashed],
-                    node_path=node_path(compiled, leaf),
+                    variant=variant,
+                    negative_prompt=variant.negative_prompt or document.negative_prompt,
+                    partition=partition,
+                    node_path=path,
                     image_path=image.path if image else "",
                     image_sha256=image.sha256 if image else "",
-                    evaluations=planned[lane][leaf],
+                    evaluations=share,
                     evaluations_paid=image.paid if image else 0.0,
                     run_id=image.run if image else "",
                     scores=dict(image.scores) if image else {},

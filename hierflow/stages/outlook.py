@@ -17,6 +17,7 @@ from hierflow.stages.baselines import outstanding
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.images import missing_leaves
+from hierflow.stages.left_out import told
 from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
 from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.todo import todo
@@ -63,7 +64,7 @@ class Outlook:
         pilot: what tau was found by; None if it was found otherwise, or is not yet.
         pilot_at_most: evaluations of the pilot that the run would make first, at most; 0 if it needs none.
         estimate: time, at the pace earlier runs measured; None before the first run.
-        warnings: what a user should know about prompts and model.
+        warnings: what a user should know about prompts and model, what cannot be encoded first.
     """
 
     name: str
@@ -88,7 +89,8 @@ class Outlook:
             "name": self.name,
             "prompts": len(self.prompts),
             "distinct": len(self.prompts.distinct),
-            "images": len(self.prompts) * self.plan.images_per_prompt,
+            "left_out": dict(self.plan.left_out),
+            "images": (len(self.prompts) - len(self.plan.left_out)) * self.plan.images_per_prompt,
             "evaluations": {
                 "standard": self.plan.standard,
                 "planned": self.plan.planned,
@@ -128,7 +130,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
     stage.store.claim()
     before, embeddings = plan_before(stage, rebuild), embed(stage, prompts)
     compiled = plan_after(stage, prompts, embeddings, before, rebuild, may_measure=False)
-    keys = todo(stage.store, compiled)
+    keys, left_out = todo(stage.store, compiled), compiled.document.left_out
     evaluations = _evaluations(stage, compiled, prompts)
     fresh = fresh_plan(stage, prompts, embeddings) if before else None
     pace = measured_pace(stage.store.ledger.entries(), stage.pace)
@@ -146,8 +148,10 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         baselines=outstanding(stage, compiled, prompts),
         pilot=load_pilot(stage, compiled.document.pilot) if compiled.document.pilot else None,
         pilot_at_most=_pilot_at_most(stage, compiled, prompts),
-        estimate=estimate(pace, compiled.document.planned, len(prompts), len(sizes)) if pace else None,
-        warnings=advice(stage, prompts),
+        estimate=estimate(pace, compiled.document.planned, len(prompts) - len(left_out), len(sizes))
+        if pace
+        else None,
+        warnings=[*told(left_out), *advice(stage, prompts)],
     )
 
 

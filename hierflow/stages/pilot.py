@@ -75,7 +75,7 @@ def pilot(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target: Qual
     Raises:
         InputError: the set has no such score.
     """
-    metric, rows = _metric(stage, target), sample(prompts, target.sample)
+    metric, rows = _metric(stage, target), sample(unshared, prompts, target.sample)
     standard, before = arm_of(STANDARD, unshared, prompts, rows), stage.store.states.sizes()
     expected = _scores(stage, standard, prompts, rows, metric)
     points, arms = [], [standard]
@@ -101,7 +101,7 @@ def pilot_name(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target:
     Raises:
         InputError: the set has no such score.
     """
-    metric, rows = _metric(stage, target), sample(prompts, target.sample)
+    metric, rows = _metric(stage, target), sample(unshared, prompts, target.sample)
     standard = arm_of(STANDARD, unshared, prompts, rows)
     made = [unshared.document.tree, [standard.state(row) for row in rows], unshared.document.decoder]
     judged = [metric, stage.scorers.versions[metric], target.max_loss]
@@ -123,7 +123,7 @@ def load_pilot(stage: Stage, name: str) -> Pilot | None:
 
 def most_evaluations(unshared: CompiledPlan, prompts: PromptSet, target: QualityTarget) -> int:
     """The evaluations of a pilot that tries every budget."""
-    rows = sample(prompts, target.sample)
+    rows = sample(unshared, prompts, target.sample)
     arms = [arm_of(STANDARD, unshared, prompts, rows)]
     arms += [at_tau(tau, unshared, prompts, rows) for _, tau in _taus(unshared)]
     return sum(arm.evaluations for arm in arms)

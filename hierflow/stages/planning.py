@@ -71,8 +71,10 @@ def plan_after(
             raise not_by_itself(before, rebuild)
         return _founded(stage, prompts, embeddings, before, may_measure)
     chosen = before.document.tau, before.document.pilot
-    compiled = _compiled(stage, prompts, grown(stage, embeddings, before), *chosen)
-    return _compiled(stage, prompts, rebuilt(stage, embeddings, compiled, rebuild), *chosen) if rebuild else compiled
+    compiled = _compiled(stage, prompts, embeddings, grown(stage, embeddings, before), *chosen)
+    if not rebuild:
+        return compiled
+    return _compiled(stage, prompts, embeddings, rebuilt(stage, embeddings, compiled, rebuild), *chosen)
 
 
 def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> CompiledPlan:
@@ -99,8 +101,8 @@ def _founded(
 ) -> CompiledPlan:
     layout, sharing = founded(stage, embeddings, before), stage.spec.sharing
     if sharing.budget is None and sharing.quality is None:
-        return _compiled(stage, prompts, layout, sharing.tau)
-    unshared, tau = _compiled(stage, prompts, layout, 0.0), sharing.tau
+        return _compiled(stage, prompts, embeddings, layout, sharing.tau)
+    unshared, tau = _compiled(stage, prompts, embeddings, layout, 0.0), sharing.tau
     if sharing.budget is not None:
         steps = unshared.document.evaluations_a_step
         tau = tau_within(sharing.budget, layout.planted.tree, steps, unshared.variant_leaves)
@@ -110,11 +112,13 @@ def _founded(
         if found is None and may_measure:
             found = pilot(stage, unshared, prompts, sharing.quality)
         if found:
-            return _compiled(stage, prompts, layout, found.tau, name)
-    return _compiled(stage, prompts, layout, tau)
+            return _compiled(stage, prompts, embeddings, layout, found.tau, name)
+    return _compiled(stage, prompts, embeddings, layout, tau)
 
 
-def _compiled(stage: Stage, prompts: PromptSet, layout: Layout, tau: float, pilot: str = "") -> CompiledPlan:
+def _compiled(
+    stage: Stage, prompts: PromptSet, embeddings: Embeddings, layout: Layout, tau: float, pilot: str = ""
+) -> CompiledPlan:
     """The plan of a layout: what is live, and what each partition must make of it."""
     adapter = stage.adapter
     draft = PlanDocument(
@@ -137,6 +141,7 @@ def _compiled(stage: Stage, prompts: PromptSet, layout: Layout, tau: float, pilo
         planned=0,
         standard=0,
         overflow=layout.overflow,
+        left_out=dict(embeddings.left_out),
     )
     variants = _variants(draft, prompts, layout)
     draft = replace(draft, variants=variants, sizes=_sizes(stage, variants))
@@ -161,6 +166,8 @@ def _variants(draft: PlanDocument, prompts: PromptSet, layout: Layout) -> tuple[
     leaves: dict[Variant, set[int]] = {}
     for text in prompts.hashes:
         for row in prompts.rows_of(text):
+            if prompts.ids[row] in draft.left_out:
+                continue
             variant = draft.variant_of(prompts.settings_of(row))
             leaves.setdefault(variant, set()).add(layout.planted.leaf_of[text])
     own = draft.variant_of(RowSettings())

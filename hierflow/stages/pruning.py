@@ -136,11 +136,7 @@ def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) ->
     """
     slices = {partition.slice for partition in compiled.document.partitions}
     images = {row.image_path: row.image_sha256 for row in rows} | _shown(stage)
-    unmade = {
-        (row.prompt_id, row.image_index): compiled.final(text_hash(row.prompt), row.variant, row.image_index)
-        for row in rows
-        if row.status != "current"
-    }
+    unmade = {(row.prompt_id, row.image_index): _wanted(compiled, row) for row in rows if row.status != "current"}
     began = {entry.run: entry.started for entry in stage.store.ledger.entries()}
     last: dict[tuple[str, int, bool], tuple[str, ImageRecord]] = {}
     for record in sorted(stage.store.records.all(), key=lambda record: began.get(record.run, 0.0)):
@@ -155,6 +151,11 @@ def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) ->
         slices.add(slice_)
         images[image.path] = image.sha256
     return slices, images
+
+
+def _wanted(compiled: CompiledPlan, row: ImageRow) -> str:
+    """The state that an image is to be decoded from; empty where the plan leaves its prompt out."""
+    return compiled.final(text_hash(row.prompt), row.variant, row.image_index) if row.is_planned else ""
 
 
 def _shown(stage: Stage) -> dict[str, str]:

@@ -105,4 +105,4 @@ def _page(
 def _offer(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Offer:
     """What a sample would take that the document does not ask for."""
     evaluations = outstanding(stage, compiled, prompts, _SAMPLE)
-    return Offer(min(_SAMPLE, len(prompts.distinct)), evaluations, compiled.document.planned)
+    return Offer(min(_SAMPLE, len(compiled.leaf_of)), evaluations, compiled.document.planned)

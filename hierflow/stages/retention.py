@@ -23,7 +23,7 @@ class Dropped(NamedTuple):
 
 
 def retain(stage: Stage, compiled: CompiledPlan) -> Dropped:
-    """Drop the states that the document lets go. To be called once the set is complete.
+    """Drop the states that the document lets go. To be called once every image of the plan is made.
 
     Nothing is looked at where no partition has been run since the last time.
 

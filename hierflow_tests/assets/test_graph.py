@@ -62,9 +62,10 @@ def test_latents_images_and_scores_come_from_one_op(definitions: dg.Definitions)
     assert graph.assets_def_for_key(next(iter(keys))).backfill_policy == dg.BackfillPolicy.multi_run(1)
 
 
-def test_tree_and_reports_are_checked(definitions: dg.Definitions) -> None:
+def test_embeddings_tree_and_reports_are_checked(definitions: dg.Definitions) -> None:
     checks = definitions.resolve_asset_graph().asset_check_keys
     assert checks == {
+        dg.AssetCheckKey(dg.AssetKey(["trial", "prompt_embeddings"]), "encoded"),
         dg.AssetCheckKey(dg.AssetKey(["trial", "embedding_tree"]), "regret"),
         dg.AssetCheckKey(dg.AssetKey(["trial", "embedding_tree"]), "drift"),
         dg.AssetCheckKey(dg.AssetKey(["trial", "image_set"]), "complete"),

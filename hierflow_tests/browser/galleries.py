@@ -54,6 +54,17 @@ def catalogue(folder: Path) -> tuple[Path, list[ImageRow], Plan]:
     return _written(folder, "catalogue", rows, list(AXES), plan, changes), rows, plan
 
 
+def one_left_out(folder: Path) -> Path:
+    """Three images, and a prompt after them that the plan leaves out."""
+    rows = _rows([f"a {color} mug" for color in ("red", "blue", "green", "grey")], folder)
+    rows[3] = replace(
+        rows[3], partition="", image_path="", image_sha256="", status="failed", error="it is not finite"
+    )
+    plan = EmbeddingTree.from_embeddings([[1, 0], [0, 1], [1, 0.1]]).plan(tau=0.7, steps=STEPS)
+    changes = Changes(("kept", "kept", "kept", "missing"), (), 0)
+    return _written(folder, "left out", rows, [], plan, changes)
+
+
 def dangerous(folder: Path) -> Path:
     """Images of prompts that would run a script, or break the page, were they not shown as text."""
     # The axis is called like a column of the page's own.
@@ -147,7 +158,7 @@ def _written(
         changes=changes,
         saving=Saving(plan.standard_evaluations, plan.evaluations, plan.evaluations // 4, by_last_run=True),
         plan=plan,
-        leaves=range(len(rows)),
+        leaves=[leaf if row.is_planned else -1 for leaf, row in enumerate(rows)],
     )
     page.write_text(html, "utf-8")
     return page

@@ -15,7 +15,7 @@ import pytest
 
 from hierflow.images import ImageRow
 from hierflow.plan.segments import Plan
-from hierflow_tests.browser.galleries import DANGEROUS, STEPS, catalogue, dangerous, large
+from hierflow_tests.browser.galleries import DANGEROUS, STEPS, catalogue, dangerous, large, one_left_out
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -256,6 +256,22 @@ def test_the_map_veils_what_the_filters_hide(gallery: Page) -> None:
     assert gallery.locator("#veil").get_attribute("d") == ""
     gallery.select_option("[aria-label=thing]", label="hat")
     assert gallery.locator("#veil").get_attribute("d") != ""
+
+
+def test_a_prompt_that_the_plan_leaves_out_is_on_no_branch(page: Page, tmp_path: Path, trouble: list[str]) -> None:
+    page.goto(one_left_out(tmp_path).as_uri())
+    page.select_option("#order", "tree")
+    assert shown(page)[-1] == "a grey mug"
+    page.mouse.click(*branch_at(page, 1, 2, leaves=3))
+    assert "a grey mug" not in shown(page)
+    page.click("#clear")
+    assert len(shown(page)) == 4
+    page.locator(".card").nth(3).click()
+    assert page.locator("dialog").get_by_text("it is not finite").first.is_visible()
+    assert page.locator(".made").is_hidden()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".made").is_visible()
+    assert trouble == []
 
 
 def test_an_image_has_an_address_of_its_own(gallery: Page, made: tuple[Path, list[ImageRow], Plan]) -> None:

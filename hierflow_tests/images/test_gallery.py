@@ -283,8 +283,8 @@ def test_more_executed_than_without_sharing_still_fits() -> None:
 
 def test_the_map_knows_every_images_place() -> None:
     plan = EmbeddingTree.from_embeddings([[1, 0], [0, 1], [1, 0.1]]).plan(tau=0.5, steps=5)
-    rows = [replace(ROW, prompt_id=str(number)) for number in range(4)]
-    drawn = page(rows, plan=plan, leaves=[0, 1, 2, 2]).data()["map"]
+    rows = [replace(ROW, prompt_id=str(number)) for number in range(5)]
+    drawn = page(rows, plan=plan, leaves=[0, 1, 2, 2, -1]).data()["map"]
     order = plan.tree.leaf_order.tolist()
-    assert drawn["places"] == [order.index(leaf) for leaf in (0, 1, 2, 2)]
+    assert drawn["places"] == [*(order.index(leaf) for leaf in (0, 1, 2, 2)), 3]  # the last has none: after the end
     assert page([ROW]).data()["map"] is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
+from hierflow.hashing import digest
+from hierflow.plan.document import document_from
 from hierflow_tests.store.examples import compiled
 
 
@@ -19,3 +22,13 @@ def test_whatever_decides_what_a_run_makes_gives_another_plan_id() -> None:
         replace(document, decoder="other"),
     ]
     assert len({document.id, *(other.id for other in others)}) == 1 + len(others)
+
+
+def test_what_is_left_out_is_part_of_the_id_and_plans_that_leave_nothing_out_keep_theirs() -> None:
+    document = compiled().document
+    before = {name: value for name, value in asdict(document).items() if name != "left_out"}
+    assert document.id == digest("hierflow plan 1", before)
+    assert document_from(json.loads(json.dumps(before))) == document
+    other = replace(document, left_out={"p1": "the prior gave NaN"})
+    assert other.id != document.id
+    assert document_from(json.loads(json.dumps(asdict(other)))).id == other.id

@@ -130,13 +130,13 @@ def test_a_lost_baseline_is_made_again(tiny_learned: Path, storage: str) -> None
 
 
 def test_the_sample_hardly_changes_with_the_prompts(tiny_learned: Path) -> None:
-    _, prompts = planned(stage_of(spec_of(tiny_learned, prompts=[f"prompt {i}" for i in range(50)])))
-    _, more = planned(stage_of(spec_of(tiny_learned, prompts=[f"prompt {i}" for i in range(1, 51)])))
-    drawn = [{p.texts[row] for row in sample(p, 10)} for p in (prompts, more)]
+    compiled, prompts = planned(stage_of(spec_of(tiny_learned, prompts=[f"prompt {i}" for i in range(50)])))
+    later, more = planned(stage_of(spec_of(tiny_learned, prompts=[f"prompt {i}" for i in range(1, 51)])))
+    drawn = [{p.texts[row] for row in sample(c, p, 10)} for c, p in ((compiled, prompts), (later, more))]
     assert [len(texts) for texts in drawn] == [10, 10]
     assert len(drawn[0] & drawn[1]) >= 9
-    assert sample(prompts, 0) == []
-    assert sample(prompts, 99) == list(range(50))
+    assert sample(compiled, prompts, 0) == []
+    assert sample(compiled, prompts, 99) == list(range(50))
 
 
 def test_witnesses_whose_images_are_gone_have_no_say_by_a_newer_measure(

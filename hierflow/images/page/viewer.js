@@ -79,7 +79,7 @@ function show(entry) {
   find(".full").textContent = promptOf(entry);
   const status = valueOf(columnOf("status"), entry.index), why = valueOf(columnOf("Why"), entry.index);
   find(".why").textContent = status === "outdated" ? "Outdated. " + why : "";
-  find(".made").hidden = !map;
+  find(".made").hidden = !map || map.places[entry.index] === map.leaves; // the plan leaves its prompt out
   if (map) stretches(entry);
   find(".facts-table tbody").replaceChildren(...tableOf(entry));
   // Not `disabled`: a button that has the focus would swallow the arrow keys.
