@@ -62,6 +62,7 @@ def test_the_sensor_makes_the_others_and_rests_and_a_later_request_makes_it(
     assert step_of(served).reason.startswith("everything is made")
     assert served.metadata("image_set")["missing"] == 1
     assert served.metadata("image_set")["complete"] is False
+    assert served.served.stage("a", "look").store.files.exists("retained.json")  # what only a resume needs is gone
     assert [row["status"] for row in rows_of(served.document)] == ["current"] * 4 + ["failed"]
 
     again = served.execute(NAMES.plan_job)

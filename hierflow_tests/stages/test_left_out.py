@@ -203,7 +203,7 @@ def test_a_negative_prompt_of_rows_fails_these_rows(tiny_learned: Path, tmp_path
         tmp_path, "a,a red mug,x,", "b,a red mug,x,ugly", "c,a blue mug,x,", "d,a blue mug,y,blurry", "e,a cat,y,ugly"
     )
     doomed.add("ugly")
-    run = carry_out(spec_of(tiny_learned, prompts=table(tmp_path, *rows)))
+    run = carry_out(spec_of(tiny_learned, prompts=rows))
     assert [row.prompt_id for row in failed(run)] == ["b", "e"]
     assert "the prior gave NaN for the negative prompt 'ugly'" in failed(run)[0].error
     assert "a cat" not in [run.prompts.texts[row] for row in sample(run.compiled, run.prompts, 9)]
