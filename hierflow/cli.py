@@ -91,11 +91,14 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
     from hierflow.launch import launch
     from hierflow.prompts import load_prompts
     from hierflow.stages.advice import advice
+    from hierflow.stages.preflight import check_memory
     from hierflow.stages.summary import summarise
     from hierflow.terminal.run import describe_run
 
     stage = _stage(spec)
-    for warning in advice(stage, load_prompts(stage.spec.prompts, stage.base)):
+    prompts = load_prompts(stage.spec.prompts, stage.base)
+    check_memory(stage, prompts, rebuild)
+    for warning in advice(stage, prompts):
         _say(f"warning: {warning}")
     if rebuild:
         _announce(stage, rebuild)

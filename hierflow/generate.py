@@ -21,6 +21,7 @@ from hierflow.stages.image_set import assemble
 from hierflow.stages.images import make_partition
 from hierflow.stages.latents import denoise_trunk
 from hierflow.stages.planning import adopt, make_plan
+from hierflow.stages.preflight import check_memory
 from hierflow.stages.retention import retain
 from hierflow.stages.todo import todo
 
@@ -112,6 +113,7 @@ def _generated(stage: Stage) -> Generation:
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # a wrong model, device or number of steps is refused before anything is written
     _ = stage.embedder
+    check_memory(stage, prompts)
     stage.store.claim()
     stage.store.prompts.save(prompts)
     embeddings = embed(stage, prompts)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hierflow.tree import memory
 from hierflow_tests.image_sets import FOUR, command, snapshot, write_document
 
 TEMPLATE = "a {color} {product}"
@@ -252,3 +253,15 @@ def test_there_is_nothing_to_tell_before_the_first_run(tmp_path: Path, verb: str
     for part in ("set.yaml", "'trial'", "has not been run yet", "hierflow run"):
         assert part in sentence
     assert ended.json == {"error": sentence.removeprefix("hierflow: ")}
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_more_prompts_than_the_machine_can_cluster_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(memory, "machine_bytes", lambda: memory.tree_bytes(3))
+    document = write_document(tmp_path)
+    ended = command(verb, document)
+    assert ended.code == 2
+    assert "prompts: 4 different prompts are too many for one tree" in ended.stderr
+    assert not (tmp_path / "out").exists()

@@ -96,7 +96,9 @@ def refusals(prompts: PromptSet, left_out: Mapping[str, str]) -> Metadata:
     return {"left_out": len(left_out), "prompts": table(rows)}
 
 
-def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comparison: TreeComparison) -> Metadata:
+def tree_metadata(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comparison: TreeComparison | None
+) -> Metadata:
     """Of embedding_tree: what the plan costs and saves, and how tau cuts the tree."""
     document = compiled.document
     partitions = [
@@ -108,8 +110,7 @@ def tree_metadata(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, comp
         "saved": round(document.saved, 4),
         "evaluations_planned": document.planned,
         "evaluations_standard": document.standard,
-        "regret": round(comparison.regret, 4),
-        "drift": round(comparison.drift, 4),
+        **({name: round(value, 4) for name, value in comparison.as_json().items()} if comparison else {}),
         "prompts": compiled.plan.leaves,
         "grafts": int(compiled.planted.generations.max()),
         "retired": int((~compiled.live).sum()),

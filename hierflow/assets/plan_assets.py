@@ -118,9 +118,11 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.advice import advice
         from hierflow.stages.embeddings import clustering, embed
         from hierflow.stages.left_out import told
+        from hierflow.stages.preflight import check_memory
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
+            check_memory(stage, prompts)
             for warning in advice(stage, prompts):
                 context.log.warning(warning)
             embeddings = embed(stage, prompts)
@@ -174,17 +176,18 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     return embedding_tree
 
 
-def _tree_checks(sharing: SharingSpec, comparison: "TreeComparison") -> Iterator[dg.AssetCheckResult]:
+def _tree_checks(sharing: SharingSpec, comparison: "TreeComparison | None") -> Iterator[dg.AssetCheckResult]:
     """Warnings that a pinned tree has grown too far from the one that would be founded today."""
-    for name, value, limit in (
-        ("regret", comparison.regret, sharing.max_regret),
-        ("drift", comparison.drift, sharing.max_drift),
-    ):
+    from hierflow.tree.memory import NO_ROOM
+
+    for name, limit in (("regret", sharing.max_regret), ("drift", sharing.max_drift)):
+        value = comparison.as_json()[name] if comparison else None
         yield dg.AssetCheckResult(
             check_name=name,
-            passed=bool(value <= limit),
+            passed=value is None or bool(value <= limit),
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={name: float(value), "limit": float(limit)},
+            metadata={**({} if value is None else {name: float(value)}), "limit": float(limit)},
+            description=NO_ROOM if value is None else None,
         )
 
 

@@ -20,8 +20,10 @@ from hierflow.stages.images import missing_leaves
 from hierflow.stages.left_out import told
 from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
 from hierflow.stages.planning import fresh_plan, plan_after, plan_before
+from hierflow.stages.preflight import check_memory
 from hierflow.stages.todo import todo
 from hierflow.stages.tree_comparison import TreeComparison, compare_to_fresh, images_changed
+from hierflow.tree.memory import has_room
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Edit:
     Attributes:
         new, removed: distinct prompts.
         changed: images of the others that the run would replace by other ones.
-        rebuild: evaluations of founding the tree anew, after what is stored.
-        rebuild_changed: images of the others that this would replace.
+        rebuild: evaluations of founding the tree anew, after what is stored; None where there is no memory for that.
+        rebuild_changed: images of the others that this would replace; None likewise.
         is_pinned: whether the run keeps the tree.
         clustered_by: what the tree has been clustered by so far.
     """
@@ -40,8 +42,8 @@ class Edit:
     new: int
     removed: int
     changed: int
-    rebuild: int
-    rebuild_changed: int
+    rebuild: int | None
+    rebuild_changed: int | None
     is_pinned: bool
     clustered_by: str
 
@@ -58,7 +60,7 @@ class Outlook:
         sizes: distinct prompts a partition, by key.
         to_run: the partitions it would run.
         evaluations: denoiser evaluations it would make, after what is stored; replays included.
-        comparison: the plan beside that of a fresh tree.
+        comparison: the plan beside that of a fresh tree; None where there is no memory for one.
         edit: what has changed since the current plan; None before the first run.
         baselines: evaluations that the quality report would make besides, at most.
         pilot: what tau was found by; None if it was found otherwise, or is not yet.
@@ -74,7 +76,7 @@ class Outlook:
     sizes: dict[str, int]
     to_run: list[str]
     evaluations: int
-    comparison: TreeComparison
+    comparison: TreeComparison | None
     edit: Edit | None
     baselines: int
     pilot: Pilot | None
@@ -102,7 +104,7 @@ class Outlook:
             "pilot": [asdict(point) for point in self.pilot.points] if self.pilot else None,
             "saved": self.plan.saved,
             "clustered_by": self.clustered_by,
-            **self.comparison.as_json(),
+            **(self.comparison.as_json() if self.comparison else {"regret": None, "drift": None}),
             "prompts_new": edit.new if edit else None,
             "prompts_removed": edit.removed if edit else None,
             "images_changed": edit.changed if edit else None,
@@ -123,16 +125,18 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         rebuild: as in :func:`hierflow.stages.planning.make_plan`.
 
     Raises:
-        InputError: `rebuild` is no partition, or one of a tree that is not kept.
+        InputError: `rebuild` is no partition, or one of a tree that is not kept, or there is too little memory to
+            cluster the prompts.
         RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
     prompts = load_prompts(stage.spec.prompts, stage.base)
+    check_memory(stage, prompts, rebuild)
     stage.store.claim()
     before, embeddings = plan_before(stage, rebuild), embed(stage, prompts)
     compiled = plan_after(stage, prompts, embeddings, before, rebuild, may_measure=False)
     keys, left_out = todo(stage.store, compiled), compiled.document.left_out
     evaluations = _evaluations(stage, compiled, prompts)
-    fresh = fresh_plan(stage, prompts, embeddings) if before else None
+    fresh = fresh_plan(stage, prompts, embeddings) if before and has_room(len(prompts.distinct)) else None
     pace = measured_pace(stage.store.ledger.entries(), stage.pace)
     sizes = {key: len(compiled.texts_of(key)) for key in compiled.document.keys}
     return Outlook(
@@ -144,7 +148,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         to_run=keys,
         evaluations=evaluations,
         comparison=compare_to_fresh(stage, compiled, embeddings),
-        edit=_edit(stage, prompts, before, compiled, fresh) if before and fresh else None,
+        edit=_edit(stage, prompts, before, compiled, fresh) if before else None,
         baselines=outstanding(stage, compiled, prompts),
         pilot=load_pilot(stage, compiled.document.pilot) if compiled.document.pilot else None,
         pilot_at_most=_pilot_at_most(stage, compiled, prompts),
@@ -161,15 +165,15 @@ def _pilot_at_most(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> 
 
 
 def _edit(
-    stage: Stage, prompts: PromptSet, before: CompiledPlan, compiled: CompiledPlan, fresh: CompiledPlan
+    stage: Stage, prompts: PromptSet, before: CompiledPlan, compiled: CompiledPlan, fresh: CompiledPlan | None
 ) -> Edit:
     old, new = before.leaf_of.keys(), compiled.leaf_of.keys()
     return Edit(
         new=len(new - old),
         removed=len(old - new),
         changed=images_changed(before, compiled),
-        rebuild=_evaluations(stage, fresh, prompts),
-        rebuild_changed=images_changed(before, fresh),
+        rebuild=_evaluations(stage, fresh, prompts) if fresh else None,
+        rebuild_changed=images_changed(before, fresh) if fresh else None,
         is_pinned=compiled.document.tree == before.document.tree or compiled.planted.growth is not None,
         clustered_by=before.planted.clustering.name,
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.context import Stage
+from hierflow.stages.growing import can_grow
+from hierflow.stages.planning import WHOLE, plan_before
+from hierflow.tree.memory import check_room, has_room
 
 
 def check_input(stage: Stage) -> PromptSet:
@@ -23,6 +26,28 @@ def check_input(stage: Stage) -> PromptSet:
     _ = stage.embedder  # finds the files of what the tree clusters by, if it has a model of its own
     _check_settings(stage, prompts)
     return prompts
+
+
+def check_memory(stage: Stage, prompts: PromptSet, rebuild: str = "") -> None:
+    """Refuse prompts that this machine cannot cluster, before they are encoded, which may take hours.
+
+    Where a tree is kept, only those that are new to it are clustered.
+
+    Args:
+        stage: the set.
+        prompts: its prompts.
+        rebuild: as in :func:`hierflow.stages.planning.make_plan`.
+
+    Raises:
+        InputError: they are too many.
+    """
+    texts = prompts.hashes
+    if has_room(len(texts)):
+        return
+    before = plan_before(stage, rebuild)
+    if before is not None and rebuild != WHOLE and can_grow(stage, before):
+        texts = tuple(text for text in texts if text not in before.planted.leaf_of)
+    check_room(len(texts))
 
 
 def _check_settings(stage: Stage, prompts: PromptSet) -> None:

@@ -12,6 +12,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import Embeddings
 from hierflow.stages.growing import vectors_of
 from hierflow.tree import EmbeddingTree
+from hierflow.tree.memory import has_room
 from hierflow.tree.planted import PlantedTree
 
 
@@ -44,13 +45,18 @@ class TreeComparison:
         return {"regret": self.regret, "drift": self.drift}
 
 
-def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> TreeComparison:
-    """Compare a plan with the one a fresh tree over the same prompts would give; nothing is denoised."""
+def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> TreeComparison | None:
+    """Compare a plan with the one a fresh tree over the same prompts would give; nothing is denoised.
+
+    None where a tree has grown beyond what this machine has the memory to found anew.
+    """
     plan, planted = compiled.plan, compiled.planted
     vectors = vectors_of(stage, planted, embeddings)
     mismatch = mean_mismatch(plan, vectors, founding_directions(planted, vectors))
-    if planted.texts == embeddings.hashes:  # it is the fresh tree
+    if planted.growth is None and planted.texts == embeddings.hashes:  # it is the fresh tree
         return TreeComparison(plan.evaluations, plan.evaluations, mismatch, mismatch)
+    if not has_room(len(embeddings.hashes)):
+        return None
     tree = EmbeddingTree.from_embeddings(embeddings.vectors, planted.tree.linkage)
     fresh = PlantedTree(tree, embeddings.hashes, planted.encoder)
     fresh_plan = tree.plan(plan.tau, plan.evaluations_a_step)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hierflow.plan.cost import STARTUP_SHARE
 from hierflow.progress import duration
 from hierflow.terminal.text import laid_out, printable
+from hierflow.tree.memory import NO_ROOM
 
 if TYPE_CHECKING:
     from hierflow.stages.outlook import Outlook
@@ -65,10 +66,16 @@ def _edited(outlook: Outlook) -> list[tuple[str, str]]:
     if edit.clustered_by != outlook.clustered_by:
         kind += f", as it was clustered by {printable(edit.clustered_by)}"
     prices = f"{edit.new:,} new, {edit.removed:,} removed: {outlook.evaluations:,} evaluations {kind}"
-    rows = [("edited", prices + (f"; {edit.rebuild:,} to rebuild" if edit.is_pinned else ""))]
-    if edit.is_pinned:
-        rows.append(("tree", f"regret {comparison.regret:.1%}, drift {comparison.drift:.1%}"))
-        rows.append(("rebuilding", f"would change {edit.rebuild_changed:,} images of the prompts that stay"))
+    if not edit.is_pinned:
+        rows = [("edited", prices)]
+    elif comparison is None or edit.rebuild is None:
+        rows = [("edited", prices), ("tree", NO_ROOM)]
+    else:
+        rows = [
+            ("edited", f"{prices}; {edit.rebuild:,} to rebuild"),
+            ("tree", f"regret {comparison.regret:.1%}, drift {comparison.drift:.1%}"),
+            ("rebuilding", f"would change {edit.rebuild_changed:,} images of the prompts that stay"),
+        ]
     if edit.changed:
         rows.append(("changes", f"{edit.changed:,} images of the prompts that stay"))
     return rows

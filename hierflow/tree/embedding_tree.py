@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hierflow.errors import InputError
 from hierflow.tree.distances import checked_embeddings
 from hierflow.tree.linkage import LINKAGES
+from hierflow.tree.memory import check_room
 
 if TYPE_CHECKING:
     from hierflow.plan.schedule import Steps
@@ -45,7 +46,7 @@ class EmbeddingTree:
         1 from every other row.
 
         Raises:
-            InputError: no rows, NaN or infinity, or an unknown linkage.
+            InputError: no rows, NaN or infinity, an unknown linkage, or more rows than there is memory for.
         """
         if linkage not in LINKAGES:
             raise InputError(
@@ -57,6 +58,7 @@ class EmbeddingTree:
         E = checked_embeddings(embeddings)
         if len(E) == 1:
             return cls(np.zeros((0, 2), dtype=np.int64), np.zeros(0), linkage)
+        check_room(len(E))
         merges, heights = LINKAGES[linkage](E)
         return cls(merges, heights, linkage)
 

@@ -16,6 +16,7 @@ from hierflow.assets.names import PLAN_TAG
 from hierflow.stages.context import Stage
 from hierflow.store.ledger import _closed, _plain
 from hierflow.store.sealed import write_json
+from hierflow.tree import memory
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.image_sets import FOUR, write_document
 
@@ -91,6 +92,24 @@ def test_a_rebuild_can_be_asked_for_in_the_launchpad(original: Served, copied: S
     assert job.execute_in_process(instance=copied.instance, run_config=tree).success
     assert copied.metadata("embedding_tree")["grafts"] == 0
     assert copied.metadata("embedding_tree")["regret"] == 0
+
+
+def test_a_tree_that_has_outgrown_the_machine_is_compared_with_none(
+    copied: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "machine_bytes", lambda: memory.tree_bytes(3))
+    write_document(copied.document.parent, prompts={"text": EDITED})
+    result = copied.execute(NAMES.plan_job)
+    assert result.success
+    assert copied.metadata("embedding_tree")["grafts"] == 1
+    assert "regret" not in copied.metadata("embedding_tree")
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert all(checks[name].passed for name in ("regret", "drift"))
+    assert "not compared" in (checks["regret"].description or "")
+    write_document(copied.document.parent, prompts={"text": EDITED}, diffusion={"seed": 1})
+    result = copied.execute(NAMES.plan_job)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key == NAMES.op("prompt_embeddings")
 
 
 def test_another_seed_moves_the_trunk(original: Served, copied: Served) -> None:
