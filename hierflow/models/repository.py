@@ -23,10 +23,12 @@ class Repository:
     Attributes:
         folder: where its files lie.
         commit: the hub commit they came from; None for a local folder.
+        chosen: of a hub repository, the variant of the weights that are loaded; None for the plain ones.
     """
 
     folder: Path
     commit: str | None = None
+    chosen: str | None = None
 
     @cached_property
     def index(self) -> dict[str, Any]:
@@ -55,9 +57,9 @@ class Repository:
         return tuple(name for name in self.present(components) if not _WITHOUT_WEIGHTS.search(self.classes[name][1]))
 
     def fingerprint(self, *components: str) -> str:
-        """Identity of the named components: the hub commit, or the content of their files."""
+        """Identity of the named components: the hub commit and the variant, or the content of their files."""
         if self.commit:
-            return digest(self.commit, sorted(components))
+            return digest(self.commit, sorted(components), *([self.chosen] if self.chosen else []))
         return digest([(name, folder_fingerprint(self.folder / name)) for name in sorted(components)])
 
     def config(self, component: str, file: str) -> dict[str, Any]:
@@ -77,7 +79,9 @@ class Repository:
 
     @property
     def variant(self) -> str | None:
-        """ "fp16" if the weights come only as an fp16 variant, else None."""
+        """What diffusers calls the weights that are loaded; None for the plain ones, which in a folder come first."""
+        if self.commit:
+            return self.chosen
         weights = list(self.folder.glob("*/*.safetensors"))
         halves = [path for path in weights if ".fp16." in path.name]
         return "fp16" if halves and len(halves) == len(weights) else None

@@ -8,13 +8,15 @@ from pathlib import Path
 from hierflow.errors import InputError
 from hierflow.mini import WEIGHTS
 from hierflow.models.families import FAMILIES, Family
-from hierflow.models.hub import from_hub, is_hub_id
+from hierflow.models.hub import from_hub, is_hub_id, weights_in
 from hierflow.models.lora import Lora, locate_loras
 from hierflow.models.repository import Repository
+from hierflow.models.runtime import resolve_runtime
 from hierflow.models.safety import locate_safety_check
+from hierflow.models.weights import chosen_weights
 from hierflow.spec import DiffusionSpec
 
-_FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
+_DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _model(spec: DiffusionSpec, base: Path) -> ModelSource:
         decoder = folder / "decoder"
         repository = Repository(decoder if (decoder / "model_index.json").is_file() else folder)
         family = _family(repository, spec.model)
-        prior = _local_prior(spec, base, folder) if family.prior else None
+        prior = _local_prior(spec, base, folder, family) if family.prior else None
         return _complete(ModelSource(spec.model, family, repository, prior), spec)
     if not is_hub_id(spec.model):
         raise InputError(
@@ -79,9 +81,11 @@ def _model(spec: DiffusionSpec, base: Path) -> ModelSource:
             value=spec.model,
             remedy="give one of them (a hub id looks like `kandinsky-community/kandinsky-2-2-decoder`)",
         )
-    family = _family(_from_hub(spec.model, spec.revision, "diffusion.model", ()), spec.model)
-    repository = _from_hub(spec.model, spec.revision, "diffusion.model", family.components)
-    prior = _hub_prior(spec.prior or spec.model.replace("-decoder", "-prior"), spec) if family.prior else None
+    index = from_hub(spec.model, spec.revision, "diffusion.model", ["model_index.json"])
+    family = _family(Repository(index, commit=index.name), spec.model)
+    dtype = resolve_runtime(spec, family.half).dtype
+    repository = _from_hub(spec.model, spec.revision, "diffusion.model", family.components, dtype)
+    prior = _hub_prior(spec.prior or spec.model.replace("-decoder", "-prior"), spec, dtype) if family.prior else None
     return _complete(ModelSource(spec.model, family, repository, prior), spec)
 
 
@@ -117,12 +121,12 @@ def _complete(source: ModelSource, spec: DiffusionSpec) -> ModelSource:
     return source
 
 
-def _local_prior(spec: DiffusionSpec, base: Path, folder: Path) -> Repository:
+def _local_prior(spec: DiffusionSpec, base: Path, folder: Path, family: Family) -> Repository:
     prior = (base / spec.prior).resolve() if spec.prior else folder / "prior"
     if (prior / "model_index.json").is_file():
         return Repository(prior)
     if spec.prior and is_hub_id(spec.prior):
-        return _hub_prior(spec.prior, spec)
+        return _hub_prior(spec.prior, spec, resolve_runtime(spec, family.half).dtype)
     raise InputError(
         "holds no prior (a `model_index.json`)",
         field="diffusion.prior" if spec.prior else "diffusion.model",
@@ -150,12 +154,15 @@ def _family(repository: Repository, name: str) -> Family:
     return FAMILIES[pipeline]
 
 
-def _hub_prior(name: str, spec: DiffusionSpec) -> Repository:
-    return _from_hub(name, spec.prior_revision, "diffusion.prior", ("*",))
+def _hub_prior(name: str, spec: DiffusionSpec, dtype: str) -> Repository:
+    return _from_hub(name, spec.prior_revision, "diffusion.prior", ("*",), dtype)
 
 
-def _from_hub(name: str, revision: str | None, field: str, components: tuple[str, ...]) -> Repository:
-    """A hub repository, of which the index and the files of `components` are on this machine."""
-    wanted = ["model_index.json", *(f"{component}/{file}" for component in components for file in _FILES)]
-    folder = from_hub(name, revision, field, wanted)
-    return Repository(folder, commit=folder.name)
+def _from_hub(name: str, revision: str | None, field: str, components: tuple[str, ...], dtype: str) -> Repository:
+    """A hub repository, of which the index and the files of `components` that are loaded are on this machine."""
+    described = ["model_index.json", *(f"{component}/{file}" for component in components for file in _DESCRIPTIONS)]
+    folder = from_hub(name, revision, field, described)
+    weights = chosen_weights(weights_in(name, folder, field), components, dtype)
+    # The commit, for the branch may have moved between the two.
+    folder = from_hub(name, folder.name, field, [*described, *weights.files])
+    return Repository(folder, commit=folder.name, chosen=weights.variant)
