@@ -40,7 +40,10 @@ class MiniSet(NamedTuple):
 
 
 def mini_set(name: str, size: int = SIZE) -> MiniSet:
-    """The set `name` of :data:`SETS`, with about `size` images, and never more prompts; the nouns have fewer, in whole rounds."""
+    """The set `name` of :data:`SETS`, with about `size` images, and never more prompts.
+
+    The nouns have fewer images, in whole rounds.
+    """
     return _MAKERS[name](size)
 
 

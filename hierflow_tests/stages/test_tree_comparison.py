@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from hierflow.hashing import text_hash
-from hierflow.stages.comparison import Comparison, compare_to_fresh
 from hierflow.stages.embeddings import Embeddings
+from hierflow.stages.tree_comparison import TreeComparison, compare_to_fresh
 from hierflow_tests.stages.plans import Planner, several, vector
 
 
-def compared(planner: Planner, texts: list[str]) -> Comparison | None:
+def compared(planner: Planner, texts: list[str]) -> TreeComparison | None:
     compiled, hashed = planner.plan(texts), dict(sorted((text_hash(text), text) for text in texts))
     vectors = np.array([vector(text) for text in hashed.values()])
     embeddings = Embeddings(tuple(hashed.values()), tuple(hashed), vectors, 0)
