@@ -204,15 +204,15 @@ def _decoded(
 
 
 def _as_before(earlier: dict[tuple[str, int, str], ImageRecord], image: ImageRecord) -> ImageRecord:
-    """An image that was lost and made again keeps what was paid for it, and, bit for bit the same, who made it.
+    """An image that was lost and made again, bit for bit the same, keeps who made it and what was paid for it.
 
-    It pays for what had to be executed again, if anything had.
+    What had to be executed again is added, if anything had. Other bits are another image, as the history has it: it has
+    paid for itself alone.
     """
     found = earlier.get((image.prompt_id, image.image_index, image.state))
-    if found is None or image.error:
+    if found is None or found.sha256 != image.sha256:
         return image
-    run = found.run if found.sha256 == image.sha256 else image.run
-    return replace(image, paid=found.paid + image.paid, run=run)
+    return replace(image, paid=found.paid + image.paid, run=found.run)
 
 
 def _provenance(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, image: WantedImage) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_what_all_images_paid_is_what_was_executed_for_them(
 
 
 @pytest.mark.slow
-@settings(quiet, max_examples=60)
+@settings(quiet, max_examples=40)
 @given(days=DAYS)
 def test_so_it_is_in_many_more_lives(tiny_learned: Path, tmp_path: Path, days: list[Day]) -> None:
     live(tiny_learned, fresh_folder(tmp_path), days)
