@@ -179,6 +179,8 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
         "failed": len(failed),
         "folder": link(stage, "images"),
     }
+    unscored = [(image, name) for image in made for name in record.scorers if name not in image.scores]
+    without = [{"prompt_id": image.prompt_id, "score": name, "image": image.path} for image, name in unscored[:_ROWS]]
     if failed:
         images["failures"] = table({"prompt_id": image.prompt_id, "error": image.error} for image in failed)
     return {
@@ -194,6 +196,7 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
         "quality_scores": {
             **{f"mean_{name}": round(sum(values) / len(values), 4) for name, values in scores.items()},
             "least_like_their_prompts": table(_worst_first(prompts, row_of, made)),
+            **({"unscored": len(unscored), "without_a_finite_score": table(without)} if unscored else {}),
         },
     }
 

@@ -183,9 +183,8 @@ def _current_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int
 
 def _last_good_images(stage: Stage) -> dict[tuple[str, int], ImageRecord]:
     """The most recent image of every prompt id, of whatever plan."""
-    began = {entry.run: entry.started for entry in stage.store.ledger.entries()}
     found: dict[tuple[str, int], ImageRecord] = {}
-    for record in sorted(stage.store.records.all(), key=lambda record: began.get(record.run, 0.0)):
+    for record in stage.store.records_oldest_first():
         found |= {(image.prompt_id, image.image_index): image for image in record.images if not image.error}
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,66 +21,42 @@ from hierflow.stages.decoding import decode_states
 from hierflow.stages.dues import Dues
 from hierflow.stages.latents import Denoised, denoise_partition
 from hierflow.stages.scores import CHUNK, Unscored, missing_scores
+from hierflow.stages.wanted import WantedImage, by_lane, counted, earlier_images, unmade, wanted_images
 from hierflow.store.records import ImageRecord, PartitionRecord
-
-
-@dataclass(frozen=True)
-class WantedImage:
-    """One image a partition must have.
-
-    Attributes:
-        row: its row of the prompt set.
-        leaf: its prompt's leaf in the tree.
-        lane: what makes it.
-        record: what is known of it before it is made.
-    """
-
-    row: int
-    leaf: int
-    lane: Lane
-    record: ImageRecord
 
 
 def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key: str) -> PartitionRecord:
     """Denoise, decode and score what partition `key` lacks, and store its record.
 
     Images that exist and are intact are neither denoised nor decoded again; scores of the same version are not
-    computed again. An image whose latents or pixels are not finite fails alone.
+    computed again. An image whose latents or pixels are not finite fails alone. The record is stored chunk by chunk,
+    so that a run that breaks off loses one chunk of decoding and scoring at most.
 
     Raises:
         RunError: the plan was made for another model.
     """
     check_model(stage, compiled)
-    wanted = list(_wanted(compiled, prompts, key))
-    earlier = _earlier_images(stage, compiled, [key])
-    made = {(image.record.state, image.record.prompt_id): _intact(stage, earlier, image) for image in wanted}
-    missing = [image for image in wanted if made[image.record.state, image.record.prompt_id] is None]
-    denoised = denoise_partition(stage, compiled, key, _by_lane(missing))
+    wanted = list(wanted_images(compiled, prompts, key))
+    earlier = earlier_images(stage, compiled, [key])
+    there = {image: _intact(stage, earlier, image) for image in wanted}
+    missing = [image for image in wanted if there[image] is None]
+    denoised = denoise_partition(stage, compiled, key, by_lane(missing))
     try:
         dues = _dues(stage, compiled, prompts, missing)
-        for start in range(0, len(missing), CHUNK):
-            for image in _decoded(stage, compiled, prompts, denoised, missing[start : start + CHUNK], dues):
-                made[image.state, image.prompt_id] = _as_before(earlier, image)
-        denoised.watch.lap("decode")
-        records = [found for found in made.values() if found is not None]
-        scored = _scored(stage, compiled, prompts, records)
-        denoised.watch.lap("score")
-        record = PartitionRecord(
-            key=key,
-            slice=compiled.document.partition(key).slice,
-            plan=compiled.document.id,
-            run=stage.run,
-            images=tuple(sorted(scored, key=lambda image: (image.prompt_id, image.image_index))),
-            decoder=compiled.document.decoder,
-            scorers=dict(compiled.document.scorers),
-            planned=compiled.evaluations_of(key),
-            executed=denoised.executed,
-        )
-        stage.store.records.save(record)
-        recorded = {(image.state, image.prompt_id) for image in record.images if not image.error}
-        denoised.pay(
-            dues.paid_by((m.lane, m.leaf) for m in missing if (m.record.state, m.record.prompt_id) in recorded)
-        )
+        todo = [image for image in wanted if (found := there[image]) is None or _lacking(compiled, found)]
+        for done, chunk in _chunks(todo):
+            new = [image for image in chunk if there[image] is None]
+            decoded = list(_decoded(stage, compiled, prompts, denoised, new, dues))
+            there |= {image: _as_before(earlier, made) for image, made in zip(new, decoded, strict=True)}
+            denoised.watch.lap("decode")
+            scored = _scored(stage, compiled, prompts, [found for image in chunk if (found := there[image])])
+            there |= dict(zip(chunk, scored, strict=True))
+            denoised.watch.lap("score")
+            images = [found for found in there.values() if found]
+            record = _record(stage, compiled, key, images, denoised, len(todo) - done)
+            stage.store.records.save(record)
+            payers = [image for image, made in zip(new, decoded, strict=True) if not made.error]
+            denoised.pay(dues.paid_by((image.lane, image.leaf) for image in payers))
     except BaseException as error:
         denoised.close("failed", error=f"{type(error).__name__}: {error}")
         raise
@@ -89,62 +65,34 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     return record
 
 
-def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, list[int]]:
-    """The prompts (leaves) that lack an image, by the lane that makes it.
-
-    The records and a listing of the files tell; nothing is read.
-    """
-    return _by_lane(_unmade(stage, compiled, prompts, compiled.document.keys))
-
-
-def _unmade(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> list[WantedImage]:
-    """The images that some partitions lack, by the records and a listing of the files."""
-    earlier, sizes = _earlier_images(stage, compiled, keys), stage.store.files.sizes("images")
-    missing = []
-    for key in keys:
-        for image in _wanted(compiled, prompts, key):
-            found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
-            if found is None or not found.is_whole(sizes):
-                missing.append(image)
-    return missing
+def _record(
+    stage: Stage, compiled: CompiledPlan, key: str, images: Sequence[ImageRecord], denoised: Denoised, unmade: int
+) -> PartitionRecord:
+    document = compiled.document
+    return PartitionRecord(
+        key=key,
+        slice=document.partition(key).slice,
+        plan=document.id,
+        run=stage.run,
+        images=tuple(sorted(images, key=lambda image: (image.prompt_id, image.image_index))),
+        decoder=document.decoder,
+        scorers=dict(document.scorers),
+        planned=compiled.evaluations_of(key),
+        executed=denoised.executed,
+        unmade=unmade,
+    )
 
 
-def _by_lane(images: Sequence[WantedImage]) -> dict[Lane, list[int]]:
-    """The prompts (leaves) of some images, ascending, by the lane."""
-    leaves: dict[Lane, set[int]] = {}
-    for image in images:
-        leaves.setdefault(image.lane, set()).add(image.leaf)
-    return {lane: sorted(own) for lane, own in leaves.items()}
+def _chunks(images: Sequence[WantedImage]) -> Iterator[tuple[int, Sequence[WantedImage]]]:
+    """The images, :data:`CHUNK` at a time, and how many it is with each; one empty chunk if there are none."""
+    for start in range(0, len(images) or 1, CHUNK):
+        chunk = images[start : start + CHUNK]
+        yield start + len(chunk), chunk
 
 
-def _wanted(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[WantedImage]:
-    for text in compiled.texts_of(key):
-        leaf = compiled.leaf_of[text]
-        for row in prompts.rows_of(text):
-            for lane in compiled.lanes_of(prompts, row):
-                record = ImageRecord(prompts.ids[row], text, lane.image_index, lane.ids.final(leaf))
-                yield WantedImage(row, leaf, lane, record)
-
-
-def _earlier_images(
-    stage: Stage, compiled: CompiledPlan, keys: Collection[str]
-) -> dict[tuple[str, int, str], ImageRecord]:
-    """Images of some partitions, and others, that some run made with today's decoder.
-
-    Scores are kept only where their version is today's. The records of this plan's other partitions are not read, as
-    they hold the images of their own slices.
-    """
-    found = {}
-    others = [partition.slice for partition in compiled.document.partitions if partition.key not in keys]
-    for record in stage.store.records.all(besides=others):
-        if record.decoder != compiled.document.decoder:
-            continue
-        fresh = {name for name, version in record.scorers.items() if compiled.document.scorers.get(name) == version}
-        for image in record.images:
-            if not image.error:
-                scores = {name: score for name, score in image.scores.items() if name in fresh}
-                found[image.prompt_id, image.image_index, image.state] = replace(image, scores=scores)
-    return found
+def _lacking(compiled: CompiledPlan, image: ImageRecord) -> tuple[str, ...]:
+    """The scores of the plan that an image lacks."""
+    return () if image.error else tuple(name for name in compiled.document.scorers if name not in image.scores)
 
 
 def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], image: WantedImage) -> ImageRecord | None:
@@ -162,18 +110,9 @@ def _dues(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, missing: Seq
     """What the images that a partition lacks have to pay, now that all they need is executed."""
 
     def elsewhere(keys: Collection[str]) -> dict[Lane, npt.NDArray[np.int64]]:
-        return _counted(compiled, _unmade(stage, compiled, prompts, keys)) if keys else {}
+        return counted(compiled, unmade(stage, compiled, prompts, keys)) if keys else {}
 
-    return Dues(compiled, stage.store.ledger.entries(), _counted(compiled, missing), elsewhere)
-
-
-def _counted(compiled: CompiledPlan, images: Sequence[WantedImage]) -> dict[Lane, npt.NDArray[np.int64]]:
-    """(N,) for every lane that has any, how many of some images each leaf has."""
-    found: dict[Lane, npt.NDArray[np.int64]] = {}
-    for image in images:
-        none = np.zeros(compiled.planted.tree.leaves, dtype=np.int64)
-        found.setdefault(image.lane, none)[image.leaf] += 1
-    return found
+    return Dues(compiled, stage.store.ledger.entries(), counted(compiled, missing), elsewhere)
 
 
 def _decoded(
@@ -206,8 +145,8 @@ def _decoded(
 def _as_before(earlier: dict[tuple[str, int, str], ImageRecord], image: ImageRecord) -> ImageRecord:
     """An image that was lost and made again, bit for bit the same, keeps who made it and what was paid for it.
 
-    What had to be executed again is added, if anything had. Other bits are another image, as the history has it: it has
-    paid for itself alone.
+    What had to be executed again is added, if anything had. Other bits are another image, as the history has it: it
+    has paid for itself alone.
     """
     found = earlier.get((image.prompt_id, image.image_index, image.state))
     if found is None or found.sha256 != image.sha256:
@@ -260,10 +199,7 @@ def _scored(
     """The records with every score of the plan's scorers."""
     text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
 
-    def lacking(record: ImageRecord) -> tuple[str, ...]:
-        return () if record.error else tuple(name for name in compiled.document.scorers if name not in record.scores)
-
-    images = [Unscored(record.path, text_of[record.text], lacking(record)) for record in records]
+    images = [Unscored(record.path, text_of[record.text], _lacking(compiled, record)) for record in records]
     found = missing_scores(stage, images)
     return [
         replace(record, scores={**record.scores, **scores}) for record, scores in zip(records, found, strict=True)

@@ -16,13 +16,13 @@ from hierflow.stages.auditing import measured_pace
 from hierflow.stages.baselines import outstanding
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
-from hierflow.stages.images import missing_leaves
 from hierflow.stages.left_out import told
 from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
 from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.preflight import check_memory
 from hierflow.stages.todo import todo
 from hierflow.stages.tree_comparison import TreeComparison, compare_to_fresh, images_changed
+from hierflow.stages.wanted import missing_leaves
 from hierflow.tree.memory import has_room
 
 

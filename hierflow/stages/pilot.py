@@ -170,11 +170,14 @@ def _tried(
 
 
 def _scores(stage: Stage, arm: Arm, prompts: PromptSet, rows: Sequence[int], metric: str) -> dict[int, float]:
-    """What each row's image scores; log-odds as probabilities, so that a loss is one of them."""
+    """What each row's image scores; log-odds as probabilities, so that a loss is one of them.
+
+    A row whose image could not be made, or has no finite score, is left out.
+    """
     images = arm_images(stage, None, prompts, arm, rows)
     unscored = [Unscored(image.path, prompts.texts[row], (metric,)) for row, image in images.items()]
     found = missing_scores(stage, unscored)
-    scores = {row: scores[metric] for row, scores in zip(images, found, strict=True)}
+    scores = {row: scores[metric] for row, scores in zip(images, found, strict=True) if metric in scores}
     return {row: float(expit(score)) for row, score in scores.items()} if metric == "vqa" else scores
 
 

@@ -137,9 +137,8 @@ def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) ->
     slices = {partition.slice for partition in compiled.document.partitions}
     images = {row.image_path: row.image_sha256 for row in rows} | _shown(stage)
     unmade = {(row.prompt_id, row.image_index): _wanted(compiled, row) for row in rows if row.status != "current"}
-    began = {entry.run: entry.started for entry in stage.store.ledger.entries()}
     last: dict[tuple[str, int, bool], tuple[str, ImageRecord]] = {}
-    for record in sorted(stage.store.records.all(), key=lambda record: began.get(record.run, 0.0)):
+    for record in stage.store.records_oldest_first():
         for image in record.images:
             key = (image.prompt_id, image.image_index)
             if record.slice in slices:

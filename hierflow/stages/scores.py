@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from math import isfinite
+from typing import NamedTuple
 
 from hierflow.stages.context import Stage
 from hierflow.stages.pictures import opened
-
-if TYPE_CHECKING:
-    pass
 
 CHUNK = 32
 """Images decoded, written and scored together: what a crash can cost here."""
@@ -32,6 +30,8 @@ class Unscored(NamedTuple):
 def missing_scores(stage: Stage, images: Sequence[Unscored]) -> list[dict[str, float]]:
     """The scores that each of `images` lacks; none for one whose file is damaged.
 
+    A score that is not finite is left out, and said so.
+
     Raises:
         FileNotFoundError: an image is gone.
     """
@@ -46,5 +46,8 @@ def missing_scores(stage: Stage, images: Sequence[Unscored]) -> list[dict[str, f
             scorer = stage.scorers.of(name)
             values = scorer.score([pixels[place] for place in places], [images[place].prompt for place in places])
             for place, value in zip(places, values, strict=True):
-                found[place][name] = value
+                if isfinite(value):
+                    found[place][name] = value
+                else:
+                    stage.say(f"{images[place].path} gets no score {name!r}, which came out as {value}")
     return found

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.store import SetStore
-from hierflow.store.records import PartitionRecord
 
 ATTEMPTS = 2
 """How often a request tries a partition, or the reports; after that they wait for the next request."""
@@ -24,9 +23,6 @@ def todo(store: SetStore, compiled: CompiledPlan, *, active: Collection[str] = (
     return [
         partition.key
         for partition in compiled.document.partitions
-        if partition.key not in active and not _done(store.records.load(partition.slice), sizes)
+        if partition.key not in active
+        and not ((record := store.records.load(partition.slice)) and record.is_whole(sizes))
     ]
-
-
-def _done(record: PartitionRecord | None, sizes: Mapping[str, int]) -> bool:
-    return record is not None and all(image.is_whole(sizes) for image in record.images)

@@ -56,6 +56,7 @@ class PartitionRecord:
         decoder: fingerprint of what decoded the images.
         scorers: version of each score, by name.
         planned, executed: evaluations of the slice, and how many of them this run made.
+        unmade: images of the slice that are still to be made or scored: it is stored as that goes on.
     """
 
     key: str
@@ -67,11 +68,16 @@ class PartitionRecord:
     scorers: Mapping[str, str]
     planned: int
     executed: int
+    unmade: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether every image was made."""
-        return not any(image.error for image in self.images)
+        return not (self.unmade or any(image.error for image in self.images))
+
+    def is_whole(self, sizes: Mapping[str, int]) -> bool:
+        """Whether every image was made and has its file, by a listing of sizes by path."""
+        return not self.unmade and all(image.is_whole(sizes) for image in self.images)
 
 
 class RecordBook:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hierflow.store.ledger import Ledger
 from hierflow.store.pairs import PairBook
 from hierflow.store.plans import PlanBook
 from hierflow.store.prompts import PromptBook
-from hierflow.store.records import RecordBook
+from hierflow.store.records import PartitionRecord, RecordBook
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.states import StateStore
 from hierflow.store.storage import DamagedFileError, Storage
@@ -52,6 +53,11 @@ class SetStore:
     def embeddings(self, model: str) -> ConditioningCache:
         """The cache of what trees cluster by, as made by the model with that fingerprint."""
         return ConditioningCache(self.files, "embeddings", model)
+
+    def records_oldest_first(self, besides: Collection[str] = ()) -> list[PartitionRecord]:
+        """Every intact partition record but those of the slices `besides`, by when the run that wrote it began."""
+        began = {entry.run: entry.started for entry in self.ledger.entries()}
+        return sorted(self.records.all(besides), key=lambda record: began.get(record.run, 0.0))
 
     def check_location(self) -> None:
         """Refuse a location that cannot hold a folder, without making one.

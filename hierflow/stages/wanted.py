@@ -1,0 +1,100 @@
+"""The images that partitions must have, and which of them they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.lanes import Lane
+from hierflow.prompts import PromptSet
+from hierflow.stages.context import Stage
+from hierflow.store.records import ImageRecord
+
+
+@dataclass(frozen=True, eq=False)
+class WantedImage:
+    """One image a partition must have.
+
+    Attributes:
+        row: its row of the prompt set.
+        leaf: its prompt's leaf in the tree.
+        lane: what makes it.
+        record: what is known of it before it is made.
+    """
+
+    row: int
+    leaf: int
+    lane: Lane
+    record: ImageRecord
+
+
+def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, list[int]]:
+    """The prompts (leaves) that lack an image, by the lane that makes it.
+
+    The records and a listing of the files tell; nothing is read.
+    """
+    return by_lane(unmade(stage, compiled, prompts, compiled.document.keys))
+
+
+def unmade(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> list[WantedImage]:
+    """The images that some partitions lack, by the records and a listing of the files."""
+    earlier, sizes = earlier_images(stage, compiled, keys), stage.store.files.sizes("images")
+    missing = []
+    for key in keys:
+        for image in wanted_images(compiled, prompts, key):
+            found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
+            if found is None or not found.is_whole(sizes):
+                missing.append(image)
+    return missing
+
+
+def by_lane(images: Sequence[WantedImage]) -> dict[Lane, list[int]]:
+    """The prompts (leaves) of some images, ascending, by the lane."""
+    leaves: dict[Lane, set[int]] = {}
+    for image in images:
+        leaves.setdefault(image.lane, set()).add(image.leaf)
+    return {lane: sorted(own) for lane, own in leaves.items()}
+
+
+def wanted_images(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Iterator[WantedImage]:
+    """The images that partition `key` must have."""
+    for text in compiled.texts_of(key):
+        leaf = compiled.leaf_of[text]
+        for row in prompts.rows_of(text):
+            for lane in compiled.lanes_of(prompts, row):
+                record = ImageRecord(prompts.ids[row], text, lane.image_index, lane.ids.final(leaf))
+                yield WantedImage(row, leaf, lane, record)
+
+
+def earlier_images(
+    stage: Stage, compiled: CompiledPlan, keys: Collection[str]
+) -> dict[tuple[str, int, str], ImageRecord]:
+    """Images of some partitions, and others, that some run made with today's decoder.
+
+    Scores are kept only where their version is today's. Of an image that several records have the latest holds. The
+    records of this plan's other partitions are not read, as they hold the images of their own slices.
+    """
+    found = {}
+    others = [partition.slice for partition in compiled.document.partitions if partition.key not in keys]
+    for record in stage.store.records_oldest_first(besides=others):
+        if record.decoder != compiled.document.decoder:
+            continue
+        fresh = {name for name, version in record.scorers.items() if compiled.document.scorers.get(name) == version}
+        for image in record.images:
+            if not image.error:
+                scores = {name: score for name, score in image.scores.items() if name in fresh}
+                found[image.prompt_id, image.image_index, image.state] = replace(image, scores=scores)
+    return found
+
+
+def counted(compiled: CompiledPlan, images: Sequence[WantedImage]) -> dict[Lane, npt.NDArray[np.int64]]:
+    """(N,) for every lane that has any, how many of some images each leaf has."""
+    found: dict[Lane, npt.NDArray[np.int64]] = {}
+    for image in images:
+        none = np.zeros(compiled.planted.tree.leaves, dtype=np.int64)
+        found.setdefault(image.lane, none)[image.leaf] += 1
+    return found
