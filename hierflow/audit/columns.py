@@ -11,6 +11,7 @@ from typing import Any
 from hierflow.audit.account import Audit
 from hierflow.errors import InputError
 from hierflow.images import ImageRow
+from hierflow.prompts.settings import SETTINGS
 
 FEW = 200
 """The most distinct values a column may have to be broken down unasked."""
@@ -65,7 +66,7 @@ def by_column(rows: Sequence[ImageRow], steps: int, column: str, account: Audit)
     Args:
         rows: the images as they are.
         steps: denoising steps of an image.
-        column: an axis, `prompt_id` or `partition`.
+        column: of :func:`columns_of`.
         account: over all runs of the plan.
 
     Raises:
@@ -107,24 +108,25 @@ def by_column(rows: Sequence[ImageRow], steps: int, column: str, account: Audit)
 def by_columns(
     rows: Sequence[ImageRow], steps: int, account: Audit
 ) -> tuple[dict[str, list[ColumnShare]], dict[str, int]]:
-    """Break an account down by every column of the prompts that has at most :data:`FEW` values.
+    """Break an account down by every axis that has at most :data:`FEW` values, and by settings of more than one.
 
     Returns:
         The shares by column, and the columns left out with their numbers of values.
     """
-    axes = [column for column in columns_of(rows) if column not in _OWN_COLUMNS]
-    values = {axis: len({_value(row, axis) for row in rows}) for axis in axes}
-    few = {axis: by_column(rows, steps, axis, account) for axis in axes if values[axis] <= FEW}
-    return few, {axis: count for axis, count in values.items() if count > FEW}
+    columns = [column for column in columns_of(rows) if column not in _OWN_COLUMNS]
+    values = {column: len({_value(row, column) for row in rows}) for column in columns}
+    told = {column: count for column, count in values.items() if count > 1 or column not in SETTINGS}
+    few = {column: by_column(rows, steps, column, account) for column, count in told.items() if count <= FEW}
+    return few, {column: count for column, count in told.items() if count > FEW}
 
 
 def columns_of(rows: Sequence[ImageRow]) -> list[str]:
-    """The columns an account can be broken down by: the axes, then `prompt_id` and `partition`."""
-    return [*dict.fromkeys(name for row in rows for name in row.axes), *_OWN_COLUMNS]
+    """The columns an account can be broken down by: the axes, the settings, then `prompt_id` and `partition`."""
+    return [*dict.fromkeys(name for row in rows for name in row.axes), *SETTINGS, *_OWN_COLUMNS]
 
 
 def _value(row: ImageRow, column: str) -> Any:
-    value = getattr(row, column) if column in _OWN_COLUMNS else row.axes.get(column)
+    value = getattr(row, column) if column in (*SETTINGS, *_OWN_COLUMNS) else row.axes.get(column)
     return "nan" if value != value else value  # NaN is not equal to itself: every row would be a value of its own
 
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from hierflow.audit.columns import FEW, ColumnShare, by_column, by_columns, columns_of
 from hierflow.errors import InputError
 from hierflow.images import ImageRow
+from hierflow.plan.lanes import Variant
+from hierflow.prompts.settings import SETTINGS
 from hierflow_tests.audit.examples import BOTH, accounted, entry, row
 
 STEPS = 40
@@ -104,7 +106,7 @@ def test_without_a_gpu_no_value_costs_anything() -> None:
 
 
 def test_a_column_that_does_not_exist_is_refused_with_the_names_of_those_that_do() -> None:
-    with pytest.raises(InputError, match=r"--by: 'sku' is not a column .* one of campaign, prompt_id, partition"):
+    with pytest.raises(InputError, match=r"--by: 'sku' is not a column .* one of campaign, seed, .*, partition"):
         by_column(campaigns("a"), STEPS, "sku", accounted())
 
 
@@ -117,9 +119,20 @@ def test_columns_of_many_values_are_left_out_unless_asked_for() -> None:
     assert len(by_column(rows, STEPS, "sku", accounted())) == FEW + 1
 
 
+def test_what_rows_set_for_themselves_is_a_column_too() -> None:
+    wide = replace(row("b"), variant=Variant(7, 64, 96), negative_prompt="blurry")
+    rows = [row("a"), wide]
+    assert named(by_column(rows, STEPS, "seed", accounted())).keys() == {0, 7}
+    assert named(by_column(rows, STEPS, "image_width", accounted())).keys() == {64, 96}
+    assert named(by_column(rows, STEPS, "image_height", accounted())).keys() == {64}
+    assert named(by_column(rows, STEPS, "negative_prompt", accounted())).keys() == {"", "blurry"}
+    unasked, _ = by_columns(rows, STEPS, accounted())
+    assert unasked.keys() == {"campaign", "seed", "negative_prompt", "image_width"}  # where rows differ
+
+
 def test_rows_may_lack_an_axis() -> None:
     rows = [row("a", axes={"color": "red"}), row("b", axes={"shape": "round"})]
-    assert columns_of(rows) == ["color", "shape", "prompt_id", "partition"]
+    assert columns_of(rows) == ["color", "shape", *SETTINGS, "prompt_id", "partition"]
     assert {share.value for share in by_column(rows, STEPS, "color", accounted())} == {"red", None}
 
 
