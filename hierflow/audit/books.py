@@ -1,4 +1,4 @@
-"""The books of an image set: planned = executed + reused - replayed - redone - measured, or the audit fails.
+"""The books: executed = planned - reused - outstanding + replayed + redone + measured, or the audit fails.
 
 Everything is counted in denoiser evaluations (one step of one node). What was executed comes from the hook on
 the network, through the ledger; what was planned comes from the plan; neither knows of the other.

@@ -23,11 +23,16 @@ class Hold:
 
     def __init__(self, device: str) -> None:
         self._held = is_accelerator(device)
-        self._began = time.perf_counter()
         self._silent = ""
         self._counter: Callable[[], int] | None = None
         if self._held:
             self._find_counter(device)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what has been taken: another hold on the device has booked it."""
+        self._began = time.perf_counter()
+        self._at_first = self._read() or 0
 
     def taken(self) -> dict[str, Any]:
         """Fields of a ledger entry: gpu_seconds, kwh (None without a figure) and energy_note (why)."""
@@ -44,7 +49,6 @@ class Hold:
             self._counter = energy_counter(device)
         except NoEnergyError as error:
             self._silent = str(error)
-        self._at_first = self._read() or 0
 
     def _read(self) -> int | None:
         try:

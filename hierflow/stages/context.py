@@ -111,6 +111,10 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the time since the last lap: another stopwatch has booked it."""
         self._since = time.perf_counter()
 
     def lap(self, name: str) -> None:

@@ -176,7 +176,7 @@ def _execute(
         progress.advance(nodes)
 
     try:
-        conditioning = node_conditioning(stage, compiled, stretches)
+        conditioning = node_conditioning(stage, compiled, stretches, on_encoded=booking.restart)
         network = stage.adapter.network
         booking.watch.lap("load")
         booking.watch.seconds["startup"] = time.time() - stage.began
@@ -219,6 +219,11 @@ class _Booking:
     prediction: BatchedPrediction | None = None
     noted: dict[str, int] = field(default_factory=dict)
     paid: tuple[Paid, ...] = ()
+
+    def restart(self) -> None:
+        """What was taken so far is booked as encoding, in an entry of its own."""
+        self.hold.restart()
+        self.watch.restart()
 
     def note(self, step: int) -> None:
         """Step `step` of every node is executed."""

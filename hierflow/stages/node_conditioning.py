@@ -27,7 +27,10 @@ Tensors = dict[str, "torch.Tensor"]
 
 
 def node_conditioning(
-    stage: Stage, compiled: CompiledPlan, stretches: Sequence[Stretch]
+    stage: Stage,
+    compiled: CompiledPlan,
+    stretches: Sequence[Stretch],
+    on_encoded: Callable[[], object] = lambda: None,
 ) -> Callable[[Stretch], Tensors]:
     """Gives each node's conditioning: the mean over its founding members, in float64 and founding order, cast once.
 
@@ -39,13 +42,14 @@ def node_conditioning(
         compiled: its plan.
         stretches: what is going to be denoised. Only its prompts' conditioning is read; what is lost or damaged of it
             is made again.
+        on_encoded: called once that has been done, or has failed: what it took is booked by then.
 
     Raises:
         RunError: something is lost that cannot be made again.
     """
     planted, nodes = compiled.planted, compiled.plan.nodes
     members = {segment: planted.founders(int(nodes[segment])) for segment in {s.segment for s in stretches}}
-    rows = _rows(stage, compiled, {text for texts in members.values() for text in texts})
+    rows = _rows(stage, compiled, {text for texts in members.values() for text in texts}, on_encoded)
     dtype = stage.adapter.runtime.torch_dtype
 
     def tensor(array: npt.NDArray[Any]) -> torch.Tensor:
@@ -76,13 +80,17 @@ def node_conditioning(
     return conditioning
 
 
-def _rows(stage: Stage, compiled: CompiledPlan, texts: set[str]) -> _Rows:
+def _rows(stage: Stage, compiled: CompiledPlan, texts: set[str], on_encoded: Callable[[], object]) -> _Rows:
     """The stored rows of some prompts, made again where they are lost."""
     encoder = compiled.planted.encoder
     rows = _Rows(stage.store.conditioning(encoder), texts)
     if rows.lost:
         prompts = stage.store.prompts.load(compiled.document.prompts)
-        ensure_stored(stage, encoder, sorted(rows.lost), dict(zip(prompts.hashes, prompts.distinct, strict=True)))
+        text_of = dict(zip(prompts.hashes, prompts.distinct, strict=True))
+        try:
+            ensure_stored(stage, encoder, sorted(rows.lost), text_of)
+        finally:
+            on_encoded()
         rows = _Rows(stage.store.conditioning(encoder), texts)
     return rows
 

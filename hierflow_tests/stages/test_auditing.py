@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hierflow.models import power
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.stages import encoding
 from hierflow.stages.auditing import measured_pace, write_audit
+from hierflow.stages.images import make_partition
 from hierflow_tests.stages.runs import STEPS, carried_out, carry_out, planned, spec_of, stage_of
 
 
@@ -43,6 +45,24 @@ def test_an_accelerator_is_held_from_loading_to_scoring(tiny_learned: Path) -> N
         assert entry.kwh is not None
         assert entry.kwh >= 0.001
     assert run.account.gpu.seconds == pytest.approx(sum(entry.gpu_seconds for entry in run.entries), abs=0.01)
+
+
+@pytest.mark.usefixtures("counted")
+def test_what_encodes_lost_conditioning_holds_the_accelerator_once(tiny_learned: Path, tmp_path: Path) -> None:
+    spec = spec_of(tiny_learned, storage=tmp_path)
+    stage = stage_of(spec)
+    compiled, prompts = planned(stage)
+    shutil.rmtree(tmp_path / "tests" / "conditioning")
+    later = stage_of(spec)
+    began = time.perf_counter()
+    make_partition(later, compiled, prompts, compiled.document.keys[0])
+    wall = time.perf_counter() - began
+    own = [entry for entry in later.store.ledger.entries() if entry.run == later.run]
+    assert sorted(entry.stage for entry in own) == ["embeddings", "partition"]
+    (encoding,) = (entry for entry in own if entry.stage == "embeddings")
+    assert encoding.gpu_seconds > 0.05 * wall  # else counting it twice would not show
+    assert sum(entry.gpu_seconds for entry in own) <= wall
+    assert sum(seconds for e in own for name, seconds in e.seconds.items() if name != "startup") <= wall
 
 
 @pytest.mark.usefixtures("counted")
