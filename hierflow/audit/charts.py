@@ -16,17 +16,17 @@ _HEIGHT, _TOP = 180.0, 22.0
 
 
 def books_bars(books: Books) -> list[dict[str, str]]:
-    """A bar each for what is standard, planned and executed."""
-    longest = max(books.standard, books.executed)
-    named = (("standard", "Without sharing"), ("planned", "Planned"), ("executed", "Executed"))
+    """A bar each for what is standard, planned and executed; what was measured is no part of making the set."""
+    executed = books.executed - books.measured
+    longest = max(books.standard, executed)
+    bars = (
+        ("standard", "Without sharing", books.standard),
+        ("planned", "Planned", books.planned),
+        ("executed", "Executed, without measuring" if books.measured else "Executed", executed),
+    )
     return [
-        {
-            "kind": name,
-            "label": label,
-            "count": f"{getattr(books, name):,}",
-            "width": f"{100 * getattr(books, name) / longest:.2f}%",
-        }
-        for name, label in named
+        {"kind": kind, "label": label, "count": f"{count:,}", "width": f"{100 * count / longest:.2f}%"}
+        for kind, label, count in bars
     ]
 
 
@@ -52,9 +52,12 @@ def time_bar(spent: Mapping[str, float]) -> list[dict[str, str]]:
 
 
 def runs_chart(past: Sequence[PastRun]) -> dict[str, Any] | None:
-    """The evaluations of the latest runs as bars, one before the other: without sharing, planned, executed."""
+    """The evaluations of the latest runs as bars, one before the other: without sharing, planned, executed.
+
+    What was measured is told, but is in no bar.
+    """
     past = past[-_SHOWN_RUNS:]
-    tallest = max((max(run.standard, run.planned, run.executed) for run in past), default=0)
+    tallest = max((max(run.standard, run.planned, run.executed - run.measured) for run in past), default=0)
     if not tallest:
         return None
     slot = 100 / max(len(past), _FEWEST)
@@ -67,7 +70,8 @@ def runs_chart(past: Sequence[PastRun]) -> dict[str, Any] | None:
     groups = []
     for place, run in enumerate(past):
         saved = "" if run.saved is None else f"; {run.saved:.1%} saved"
-        counts = (("standard", run.standard), ("planned", run.planned), ("executed", run.executed))
+        executed, measured = run.executed - run.measured, f"; {run.measured:,} measured" if run.measured else ""
+        counts = (("standard", run.standard), ("planned", run.planned), ("executed", executed))
         groups.append(
             {
                 "x": f"{place * slot + (slot - width) / 2:.3f}%",
@@ -75,6 +79,7 @@ def runs_chart(past: Sequence[PastRun]) -> dict[str, Any] | None:
                 "bars": [bar(kind, count) for kind, count in counts if count],
                 "told": f"{when(run.began)}: "
                 + ", ".join(f"{count:,} {_KINDS[kind]}" for kind, count in counts if count or kind == "executed")
+                + measured
                 + saved,
             }
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from hierflow.audit.spending import gpu_use, spending
 from hierflow.spec import CostSpec
-from hierflow.store.ledger import Entry
+from hierflow.store.ledger import MEASURED, Entry
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class PastRun:
         began: seconds since the epoch.
         standard, planned: evaluations of its plan without and with sharing; 0 where they are not known.
         executed: evaluations it made.
+        measured: those of them that measured something.
         seconds: wall seconds of its stages.
         gpu_seconds, kwh, cost: see :mod:`hierflow.audit.spending`; at today's prices.
         failed: whether a part of it failed or was killed.
@@ -30,6 +31,7 @@ class PastRun:
     standard: int
     planned: int
     executed: int
+    measured: int
     seconds: float
     gpu_seconds: float
     kwh: float | None
@@ -63,6 +65,7 @@ def _past_run(invocation: str, own: Sequence[Entry], prices: CostSpec) -> PastRu
         standard=own[-1].standard,
         planned=own[-1].planned,
         executed=sum(entry.evaluations for entry in own),
+        measured=sum(entry.evaluations for entry in own if entry.stage == MEASURED),
         seconds=round(seconds, 3),
         gpu_seconds=use.seconds,
         kwh=use.kwh,

@@ -102,6 +102,7 @@ def _run(run: PastRun) -> dict[str, str]:
         "standard": f"{run.standard:,}" if run.standard else "—",
         "planned": f"{run.planned:,}" if run.planned else "—",
         "executed": f"{run.executed:,}",
+        "measured": f"{run.measured:,}" if run.measured else "",
         "saved": or_dash(run.saved, "{:.1%}".format),
         "seconds": duration(run.seconds),
         "gpu_seconds": f"{run.gpu_seconds:,.1f}",

@@ -116,7 +116,7 @@ def test_what_the_set_took_and_what_runs_saved_and_were_spared_are_tables_of_the
 def test_what_measuring_cost_is_a_line_of_its_own() -> None:
     both = accounted([entry(), entry(stage=MEASURED)], BOTH, books(executed=200, measured=100))
     assert cells_of(html_of(account=both), "To measure, EUR, of that") == ["0.0210", "0.0210"]
-    assert "To measure" not in html_of()
+    assert "To measure, EUR" not in html_of()
 
 
 def test_a_statement_without_repeats_and_gaps_leaves_their_lines_out() -> None:
@@ -148,6 +148,18 @@ def test_the_plot_has_three_bars_a_run_of_the_right_height() -> None:
     assert heights == {"standard": {"180.0"}, "planned": {"45.0"}, "executed": {"45.0"}}
     assert sum("y" in bar for bar in bars["executed"]) == 40  # the latest
     assert "1970-03-01 00:00 UTC: 400 without sharing, 100 planned, 100 executed; 75.0% saved" in page.texts["title"]
+
+
+def test_measuring_makes_no_bar_longer() -> None:
+    measuring = entry("one", stage=MEASURED, evaluations=5000)
+    past = past_runs([entry("one"), measuring], BOTH)
+    html = html_of(account=accounted(kept=books(executed=5100, measured=5000)), past=past)
+    page = Page(html)
+    (bar,) = [a for tag, a in page.tags if tag == "rect" and a.get("class") == "executed" and "y" not in a]
+    assert bar["width"] == "25.00%"
+    assert "Executed, without measuring" in page.texts["span"]
+    assert any("100 executed; 5,000 measured; 75.0% saved" in title for title in page.texts["title"])
+    assert "5,100" in page.texts["td"]
 
 
 def test_a_set_without_any_run_has_a_page() -> None:
