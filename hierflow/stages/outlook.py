@@ -17,7 +17,7 @@ from hierflow.stages.baselines import outstanding
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.left_out import told
-from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations
+from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations, pilot_name
 from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.preflight import check_memory
 from hierflow.stages.todo import todo
@@ -34,7 +34,9 @@ class Edit:
         new, removed: distinct prompts.
         changed: images of the others that the run would replace by other ones.
         rebuild: evaluations of founding the tree anew, after what is stored; None where there is no memory for that.
-        rebuild_changed: images of the others that this would replace; None likewise.
+        rebuild_changed: images of the others that this would replace; None likewise. Both as if a pilot found tau as
+            it is.
+        rebuild_pilot: evaluations of the pilot that this would make besides, at most; 0 if it needs none.
         is_pinned: whether the run keeps the tree.
         clustered_by: what the tree has been clustered by so far.
     """
@@ -44,6 +46,7 @@ class Edit:
     changed: int
     rebuild: int | None
     rebuild_changed: int | None
+    rebuild_pilot: int
     is_pinned: bool
     clustered_by: str
 
@@ -98,6 +101,7 @@ class Outlook:
                 "planned": self.plan.planned,
                 "to_execute": self.evaluations,
                 "to_rebuild": edit.rebuild if edit else None,
+                "to_measure_to_rebuild": edit.rebuild_pilot if edit else None,
                 "to_measure": self.baselines + self.pilot_at_most,
             },
             "tau": self.plan.tau,
@@ -136,7 +140,8 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
     compiled = plan_after(stage, prompts, embeddings, before, rebuild, may_measure=False)
     keys, left_out = todo(stage.store, compiled), compiled.document.left_out
     evaluations = _evaluations(stage, compiled, prompts)
-    fresh = fresh_plan(stage, prompts, embeddings) if before and has_room(len(prompts.distinct)) else None
+    founds = before is not None and has_room(len(prompts.distinct))
+    fresh = fresh_plan(stage, prompts, embeddings, compiled.document.tau) if founds else None
     pace = measured_pace(stage.store.ledger.entries(), stage.pace)
     sizes = {key: len(compiled.texts_of(key)) for key in compiled.document.keys}
     return Outlook(
@@ -151,7 +156,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         edit=_edit(stage, prompts, before, compiled, fresh) if before else None,
         baselines=outstanding(stage, compiled, prompts),
         pilot=load_pilot(stage, compiled.document.pilot) if compiled.document.pilot else None,
-        pilot_at_most=_pilot_at_most(stage, compiled, prompts),
+        pilot_at_most=0 if compiled.document.pilot else _pilot_at_most(stage, compiled, prompts),
         estimate=estimate(pace, compiled.document.planned, len(prompts) - len(left_out), len(sizes))
         if pace
         else None,
@@ -160,8 +165,11 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
 
 
 def _pilot_at_most(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
+    """The evaluations of the pilot that founding the tree of a plan takes, unless there was one."""
     target = stage.spec.sharing.quality
-    return 0 if target is None or compiled.document.pilot else most_evaluations(compiled, prompts, target)
+    if target is None or load_pilot(stage, pilot_name(stage, compiled, prompts, target)):
+        return 0
+    return most_evaluations(compiled, prompts, target)
 
 
 def _edit(
@@ -174,6 +182,7 @@ def _edit(
         changed=images_changed(before, compiled),
         rebuild=_evaluations(stage, fresh, prompts) if fresh else None,
         rebuild_changed=images_changed(before, fresh) if fresh else None,
+        rebuild_pilot=_pilot_at_most(stage, fresh, prompts) if fresh else 0,
         is_pinned=compiled.document.tree == before.document.tree or compiled.planted.growth is not None,
         clustered_by=before.planted.clustering.name,
     )

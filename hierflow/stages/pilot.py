@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.special import expit
 
-from hierflow.errors import InputError
+from hierflow.errors import InputError, RunError
 from hierflow.hashing import digest
 from hierflow.plan.budget import tau_within
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
-from hierflow.scoring.cluster_bootstrap import ClusterBootstrap, Interval
+from hierflow.scoring.cluster_bootstrap import Interval
+from hierflow.scoring.sampled_mean import SampledMean
 from hierflow.spec import QualityTarget
 from hierflow.stages.arm_images import arm_images, forget
 from hierflow.stages.arms import STANDARD, Arm, arm_of, at_tau, sample
 from hierflow.stages.context import Stage
-from hierflow.stages.groups import group_of
+from hierflow.stages.pilot_target import metric_of
 from hierflow.stages.scores import Unscored, missing_scores
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
@@ -35,9 +36,11 @@ class Point:
     Attributes:
         budget: the share of the standard evaluations.
         tau: the smallest that keeps within it.
-        pairs: images that were compared.
-        difference: the mean score of shared less standard images, and its interval; as `max_loss` is measured.
-        passed: whether the whole interval lies above -`max_loss`.
+        pairs: prompts whose first image was compared.
+        difference: the mean score of shared less standard images, and where that of the whole set lies; as `max_loss`
+            is measured.
+        passed: whether no image is missing, and the whole interval lies at or above -`max_loss`.
+        missing: pairs whose image sharing failed to make; each counts as a loss of 1.
     """
 
     budget: float
@@ -45,6 +48,7 @@ class Point:
     pairs: int
     difference: Interval
     passed: bool
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,12 @@ class Pilot:
 def pilot(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target: QualityTarget) -> Pilot:
     """Try budget after budget on a sample of leaves of the whole tree, until one fails; what it found is stored.
 
+    Each is an image that the set itself would have at that budget, so that the sample's are a random part of the
+    set's, of the first image of every prompt, and what is uncertain is the draw alone. A budget that loses more than
+    allowed passes at most once in forty times.
+
     Every image costs what its leaf's path does, from noise to the end; what is made goes on the account as measured.
-    States of the budget that is chosen stay, for the set to go on from.
+    States of the budget that is chosen stay, for the set to go on from. A prompt that fails by itself has no say.
 
     Args:
         stage: the set.
@@ -74,15 +82,20 @@ def pilot(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target: Qual
 
     Raises:
         InputError: the set has no such score.
+        RunError: not one prompt of the sample could be made by itself.
     """
-    metric, rows = _metric(stage, target), sample(unshared, prompts, target.sample)
+    metric, rows = metric_of(stage, target), sample(unshared, prompts, target.sample)
     standard, before = arm_of(STANDARD, unshared, prompts, rows), stage.store.states.sizes()
     expected = _scores(stage, standard, prompts, rows, metric)
+    if not expected:
+        raise RunError("the pilot has nothing to compare with: not one standard image of its sample could be made")
+    known = SampledMean(len(expected), len(unshared.leaf_of) - len(rows) + len(expected))
     points, arms = [], [standard]
     for budget, tau in _taus(unshared):
         arm = at_tau(tau, unshared, prompts, rows)
         arms.append(arm)
-        points.append(_tried(stage, arm, prompts, expected, metric, target, budget, tau))
+        scores = _scores(stage, arm, prompts, list(expected), metric)
+        points.append(_judged(budget, tau, scores, expected, known, target))
         stage.say(told(points[-1], target))
         if not points[-1].passed:
             break
@@ -101,11 +114,11 @@ def pilot_name(stage: Stage, unshared: CompiledPlan, prompts: PromptSet, target:
     Raises:
         InputError: the set has no such score.
     """
-    metric, rows = _metric(stage, target), sample(unshared, prompts, target.sample)
+    metric, rows = metric_of(stage, target), sample(unshared, prompts, target.sample)
     standard = arm_of(STANDARD, unshared, prompts, rows)
     made = [unshared.document.tree, [standard.state(row) for row in rows], unshared.document.decoder]
     judged = [metric, stage.scorers.versions[metric], target.max_loss]
-    return digest("hierflow pilot 1", made, judged, BUDGETS)[:32]
+    return digest("hierflow pilot 2", made, judged, _taus(unshared))[:32]
 
 
 def load_pilot(stage: Stage, name: str) -> Pilot | None:
@@ -131,9 +144,11 @@ def most_evaluations(unshared: CompiledPlan, prompts: PromptSet, target: Quality
 
 def told(point: Point, target: QualityTarget) -> str:
     """A point of the curve as a sentence."""
+    lacking = f", {point.missing} of them without an image" if point.missing else ""
     return (
         f"{point.budget:.0%} of the evaluations (tau {point.tau:.3g}): {target.metric} {point.difference} in "
-        f"{point.pairs} pairs, where it may lose {target.max_loss:g}: {'passed' if point.passed else 'failed'}"
+        f"{point.pairs} pairs{lacking}, where it may lose {target.max_loss:g}: "
+        f"{'passed' if point.passed else 'failed'}"
     )
 
 
@@ -149,28 +164,24 @@ def _taus(unshared: CompiledPlan) -> list[tuple[float, float]]:
     return found
 
 
-def _tried(
-    stage: Stage,
-    arm: Arm,
-    prompts: PromptSet,
-    expected: Mapping[int, float],
-    metric: str,
-    target: QualityTarget,
+def _judged(
     budget: float,
     tau: float,
+    scores: Mapping[int, float],
+    expected: Mapping[int, float],
+    known: SampledMean,
+    target: QualityTarget,
 ) -> Point:
-    scores = _scores(stage, arm, prompts, list(expected), metric)
-    rows = sorted(scores)
-    differences = np.array([scores[row] - expected[row] for row in rows])
-    groups = np.array([group_of(arm.compiled.plan, arm.lane_of[row], arm.leaf_of[row]) for row in rows])
-    seeds = np.array([arm.lane_of[row].variant.seed for row in rows])
-    interval = ClusterBootstrap(groups, seeds).interval(differences)
-    passed = interval.lower is not None and interval.lower > -target.max_loss
-    return Point(budget, tau, len(rows), interval, passed)
+    """What the scores of shared images, by row, say of a budget beside those of standard ones."""
+    missing = expected.keys() - scores.keys()
+    differences = np.array([-1.0 if row in missing else scores[row] - expected[row] for row in expected])
+    interval = known.interval(differences, -1.0, 1.0)
+    passed = not missing and interval.lower is not None and interval.lower >= -target.max_loss
+    return Point(budget, tau, len(expected), interval, passed, len(missing))
 
 
 def _scores(stage: Stage, arm: Arm, prompts: PromptSet, rows: Sequence[int], metric: str) -> dict[int, float]:
-    """What each row's image scores; log-odds as probabilities, so that a loss is one of them.
+    """What each row's image scores, in [0, 1]: log-odds as probabilities, and (like CLIPScore) no cosine below 0.
 
     A row whose image could not be made, or has no finite score, is left out.
     """
@@ -178,25 +189,7 @@ def _scores(stage: Stage, arm: Arm, prompts: PromptSet, rows: Sequence[int], met
     unscored = [Unscored(image.path, prompts.texts[row], (metric,)) for row, image in images.items()]
     found = missing_scores(stage, unscored)
     scores = {row: scores[metric] for row, scores in zip(images, found, strict=True) if metric in scores}
-    return {row: float(expit(score)) for row, score in scores.items()} if metric == "vqa" else scores
-
-
-def _metric(stage: Stage, target: QualityTarget) -> str:
-    """The score that the target is measured by, by its name in the manifest.
-
-    Raises:
-        InputError: images are not given it.
-    """
-    names = ("vqa",) if target.metric == "vqa" else ("clip", "clip_similarity")
-    found = next((name for name in names if name in stage.scorers.versions), None)
-    if found is None:
-        raise InputError(
-            "is not among the scores that images are given",
-            field="sharing.quality.metric",
-            value=target.metric,
-            remedy=f"add it: scoring.metrics: [{target.metric}]",
-        )
-    return found
+    return {row: float(expit(score)) if metric == "vqa" else max(score, 0.0) for row, score in scores.items()}
 
 
 def _path(name: str) -> str:

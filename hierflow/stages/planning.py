@@ -21,6 +21,7 @@ from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.last_plan import last_plan
 from hierflow.stages.layout import Layout
 from hierflow.stages.pilot import load_pilot, pilot, pilot_name
+from hierflow.stages.pilot_target import check_sample
 from hierflow.stages.rebuilding import not_by_itself, rebuilt
 from hierflow.store.plans import LostPlanError
 
@@ -44,7 +45,8 @@ def make_plan(
             yet, the plan is as if tau were the usual one.
 
     Raises:
-        InputError: `rebuild` is no partition, or one of a tree that is not kept.
+        InputError: `rebuild` is no partition, or one of a tree that is not kept; or a pilot is needed that could not
+            tell what the document asks.
         RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
     before = plan_before(stage, rebuild)
@@ -77,8 +79,10 @@ def plan_after(
     return _compiled(stage, prompts, embeddings, rebuilt(stage, embeddings, compiled, rebuild), *chosen)
 
 
-def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings) -> CompiledPlan:
-    """The plan that founding the tree anew would give."""
+def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings, tau: float) -> CompiledPlan:
+    """The plan that founding the tree anew would give; where a pilot finds tau, if it found this one."""
+    if stage.spec.sharing.quality is not None:
+        return _compiled(stage, prompts, embeddings, founded(stage, embeddings, None), tau)
     return _founded(stage, prompts, embeddings, None, may_measure=False)
 
 
@@ -109,8 +113,9 @@ def _founded(
     elif sharing.quality is not None:
         name = pilot_name(stage, unshared, prompts, sharing.quality)
         found = load_pilot(stage, name)
-        if found is None and may_measure:
-            found = pilot(stage, unshared, prompts, sharing.quality)
+        if found is None:
+            check_sample(prompts, sharing.quality)
+            found = pilot(stage, unshared, prompts, sharing.quality) if may_measure else None
         if found:
             return _compiled(stage, prompts, embeddings, layout, found.tau, name)
     return _compiled(stage, prompts, embeddings, layout, tau)

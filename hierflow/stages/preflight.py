@@ -6,6 +6,8 @@ from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.context import Stage
 from hierflow.stages.growing import can_grow
+from hierflow.stages.last_plan import last_plan
+from hierflow.stages.pilot_target import check_sample, metric_of
 from hierflow.stages.planning import WHOLE, plan_before
 from hierflow.tree.memory import check_room, has_room
 
@@ -24,7 +26,9 @@ def check_input(stage: Stage) -> PromptSet:
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # finds the model's files, the device, and settles the scheduler with its steps
     _ = stage.embedder  # finds the files of what the tree clusters by, if it has a model of its own
+    _ = stage.scorers.versions  # finds those of what scores images
     _check_settings(stage, prompts)
+    _check_target(stage, prompts)
     return prompts
 
 
@@ -48,6 +52,17 @@ def check_memory(stage: Stage, prompts: PromptSet, rebuild: str = "") -> None:
     if before is not None and rebuild != WHOLE and can_grow(stage, before):
         texts = tuple(text for text in texts if text not in before.planted.leaf_of)
     check_room(len(texts))
+
+
+def _check_target(stage: Stage, prompts: PromptSet) -> None:
+    """See whether a pilot could tell what the document asks; where one has found tau, it stays whatever comes."""
+    target = stage.spec.sharing.quality
+    if target is None:
+        return
+    metric_of(stage, target)
+    before = last_plan(stage, may_be_lost=True)
+    if before is None or dict(before.document.tau_from) != dict(stage.spec.sharing.tau_from):
+        check_sample(prompts, target)
 
 
 def _check_settings(stage: Stage, prompts: PromptSet) -> None:

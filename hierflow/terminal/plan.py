@@ -71,8 +71,11 @@ def _edited(outlook: Outlook) -> list[tuple[str, str]]:
     elif comparison is None or edit.rebuild is None:
         rows = [("edited", prices), ("tree", NO_ROOM)]
     else:
+        rebuild = f"; {edit.rebuild:,} to rebuild"
+        if edit.rebuild_pilot:
+            rebuild += f" at this tau, which a pilot of at most {edit.rebuild_pilot:,} would find anew"
         rows = [
-            ("edited", f"{prices}; {edit.rebuild:,} to rebuild"),
+            ("edited", prices + rebuild),
             ("tree", f"regret {comparison.regret:.1%}, drift {comparison.drift:.1%}"),
             ("rebuilding", f"would change {edit.rebuild_changed:,} images of the prompts that stay"),
         ]

@@ -11,21 +11,32 @@ import numpy as np
 import pytest
 
 from hierflow.errors import InputError
+from hierflow.prompts import PromptSet, PromptSource, load_prompts
 from hierflow.scoring.choice import Scorers
+from hierflow.scoring.pair import ArmImage
 from hierflow.spec import ImageSetSpec, SharingSpec
+from hierflow.stages.arm_images import arm_images
+from hierflow.stages.arms import STANDARD, Arm, sample
 from hierflow.stages.auditing import audit
+from hierflow.stages.context import Stage
+from hierflow.stages.embeddings import embed
 from hierflow.stages.outlook import look_ahead
-from hierflow.stages.pilot import BUDGETS, load_pilot
+from hierflow.stages.pilot import BUDGETS, load_pilot, pilot_name
+from hierflow.stages.planning import fresh_plan
+from hierflow.stages.preflight import check_input
+from hierflow.terminal.plan import describe_plan
 from hierflow_tests.stages.runs import carry_out, planned, spec_of, spoil_first_image, stage_of
 
 PROMPTS = [
     f"{color} {thing}" for color in ("red", "blue", "green", "pink") for thing in ("mug", "hat", "cat", "fish")
 ]
 STEPS = 6
+LOSS = 0.1
+"""Some budgets lose less, and some more."""
 
 
 class Likeness:
-    """A judge that scores an image by how far it is from what the prompt alone gives."""
+    """A judge that scores an image by how far it is from what the prompt alone gives; 1 where it is that."""
 
     name, version = "clip_similarity", "likeness"
 
@@ -34,7 +45,7 @@ class Likeness:
 
     def score(self, images: Sequence[np.ndarray], prompts: Sequence[str]) -> list[float]:
         return [
-            -float(np.abs(image.astype(float) - self.alone.get(prompt, 0.0)).mean())
+            1 - float(np.abs(image.astype(float) - self.alone.get(prompt, 0.0)).mean()) / 255
             for image, prompt in zip(images, prompts, strict=True)
         ]
 
@@ -53,7 +64,7 @@ def likeness(alone: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> L
 
 
 def spec_with(
-    model: Path, max_loss: float, storage: str, prompts: list[str] = PROMPTS, **target: Any
+    model: Path, max_loss: float, storage: str, prompts: list[str] | dict[str, Any] = PROMPTS, **target: Any
 ) -> ImageSetSpec:
     quality = {"metric": "clip", "max_loss": max_loss, "sample": 16, **target}
     spec = spec_of(model, prompts=prompts, storage=storage)
@@ -69,7 +80,7 @@ def storage() -> str:
 
 @pytest.mark.usefixtures("likeness")
 def test_budgets_are_tried_from_safe_to_bold_up_to_the_first_that_fails(tiny_learned: Path, storage: str) -> None:
-    run = carry_out(spec_with(tiny_learned, 60.0, storage))
+    run = carry_out(spec_with(tiny_learned, LOSS, storage))
     found = load_pilot(run.stage, run.compiled.document.pilot)
     assert found is not None
     assert [point.budget for point in found.points] == list(BUDGETS[: len(found.points)])
@@ -89,9 +100,9 @@ def test_where_nothing_may_be_lost_nothing_is_shared(tiny_learned: Path, storage
 
 @pytest.mark.usefixtures("likeness")
 def test_a_pilot_is_on_the_account_and_its_steps_are_not_made_again(tiny_learned: Path, storage: str) -> None:
-    ahead = look_ahead(stage_of(spec_with(tiny_learned, 60.0, storage)))
+    ahead = look_ahead(stage_of(spec_with(tiny_learned, LOSS, storage)))
     assert ahead.pilot is None
-    run = carry_out(spec_with(tiny_learned, 60.0, storage))
+    run = carry_out(spec_with(tiny_learned, LOSS, storage))
     books = audit(run.stage, run.compiled, run.assembled.rows).books
     assert books.problems == ()
     assert 0 < books.measured <= ahead.pilot_at_most
@@ -103,8 +114,8 @@ def test_a_pilot_is_on_the_account_and_its_steps_are_not_made_again(tiny_learned
 
 @pytest.mark.usefixtures("likeness")
 def test_an_edit_keeps_what_the_pilot_found(tiny_learned: Path, storage: str) -> None:
-    first = carry_out(spec_with(tiny_learned, 60.0, storage))
-    second = carry_out(spec_with(tiny_learned, 60.0, storage, prompts=[*PROMPTS, "a pink hat on a cat"]))
+    first = carry_out(spec_with(tiny_learned, LOSS, storage))
+    second = carry_out(spec_with(tiny_learned, LOSS, storage, prompts=[*PROMPTS, "a pink hat on a cat"]))
     assert second.compiled.planted.growth is not None
     assert second.compiled.document.tau == first.compiled.document.tau
     assert second.compiled.document.pilot == first.compiled.document.pilot
@@ -128,7 +139,7 @@ def test_an_image_whose_pixels_are_not_finite_is_not_compared(
     tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil_first_image(monkeypatch)
-    stage = stage_of(spec_with(tiny_learned, 60.0, storage))
+    stage = stage_of(spec_with(tiny_learned, LOSS, storage))
     found = load_pilot(stage, planned(stage)[0].document.pilot)
     assert found is not None
     assert [point.pairs for point in found.points] == [len(PROMPTS) - 1] * len(found.points)
@@ -140,3 +151,93 @@ def test_a_pilot_leaves_the_states_of_others_alone(tiny_learned: Path, storage: 
     before = alone.stage.store.states.sizes().keys()
     planned(stage_of(spec_with(tiny_learned, 60.0, storage)))
     assert alone.stage.store.states.sizes().keys() >= before
+
+
+MORE = [f"{look} {prompt}" for look in ("a big", "a small") for prompt in PROMPTS]
+
+
+@pytest.mark.usefixtures("likeness")
+def test_a_sample_too_small_to_tell_is_refused_before_anything_is_made(tiny_learned: Path, storage: str) -> None:
+    stage = stage_of(spec_with(tiny_learned, 0.05, storage, prompts=MORE))
+    for ask in (check_input, look_ahead, planned):
+        with pytest.raises(InputError, match=r"prompts lose at most 0\.05, even if .* sample at least 27") as caught:
+            ask(stage)  # type: ignore[operator]
+        assert caught.value.field == "sharing.quality.sample"
+    assert not stage.store.states.sizes()
+
+
+@pytest.mark.usefixtures("likeness")
+def test_once_tau_is_found_the_set_may_outgrow_the_sample(tiny_learned: Path, storage: str) -> None:
+    first = carry_out(spec_with(tiny_learned, 0.05, storage))
+    grown = spec_with(tiny_learned, 0.05, storage, prompts=[*PROMPTS, *MORE])
+    check_input(stage_of(grown))
+    assert carry_out(grown).compiled.document.tau == first.compiled.document.tau
+
+
+@pytest.mark.usefixtures("likeness")
+@pytest.mark.parametrize("lost", [1, len(PROMPTS)])
+def test_a_budget_at_which_an_image_fails_does_not_pass(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    def lossy(stage: Stage, of: Any, prompts: PromptSet, arm: Arm, rows: Sequence[int]) -> dict[int, ArmImage]:
+        found = arm_images(stage, of, prompts, arm, rows)
+        return found if arm.name == STANDARD else dict(list(found.items())[lost:])
+
+    monkeypatch.setattr("hierflow.stages.pilot.arm_images", lossy)
+    run = carry_out(spec_with(tiny_learned, 0.9, storage))
+    found = load_pilot(run.stage, run.compiled.document.pilot)
+    assert found is not None
+    assert [(point.passed, point.missing, point.pairs) for point in found.points] == [(False, lost, len(PROMPTS))]
+    assert run.compiled.document.tau == 0.0
+
+
+@pytest.mark.usefixtures("likeness")
+def test_prompts_that_fail_by_themselves_have_no_say(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lossy(stage: Stage, of: Any, prompts: PromptSet, arm: Arm, rows: Sequence[int]) -> dict[int, ArmImage]:
+        found = arm_images(stage, of, prompts, arm, rows)
+        return {row: image for row, image in found.items() if row != 0}
+
+    monkeypatch.setattr("hierflow.stages.pilot.arm_images", lossy)
+    run = carry_out(spec_with(tiny_learned, LOSS, storage))
+    found = load_pilot(run.stage, run.compiled.document.pilot)
+    assert found is not None
+    assert {(point.missing, point.pairs) for point in found.points} == {(0, len(PROMPTS) - 1)}
+    assert found.tau > 0
+
+
+def test_rows_outside_of_the_sample_are_part_of_what_names_a_pilot(
+    tiny_learned: Path, storage: str, tmp_path: Path
+) -> None:
+    """Which tau a budget has depends on every row's settings, not on those of the sample's alone."""
+    names, table = set(), tmp_path / "prompts.csv"
+    for seed in (0, 1):
+        drawn = sample(load_prompts(PromptSource(text=MORE), tmp_path), 16)
+        rows = [f"{text},{0 if row in drawn else seed * row}" for row, text in enumerate(MORE)]
+        table.write_text("\n".join(["prompt,seed", *rows]), "utf-8")
+        stage = stage_of(spec_with(tiny_learned, 0.2, storage, prompts={"table": str(table)}))
+        prompts = load_prompts(stage.spec.prompts, stage.base)
+        compiled = fresh_plan(stage, prompts, embed(stage, prompts), 0.0)
+        assert stage.spec.sharing.quality is not None
+        names.add(pilot_name(stage, compiled, prompts, stage.spec.sharing.quality))
+    assert len(names) == 2
+
+
+@pytest.mark.usefixtures("likeness")
+def test_a_rebuild_is_priced_at_the_tau_that_was_found_with_its_pilot_beside_it(
+    tiny_learned: Path, storage: str
+) -> None:
+    first = carry_out(spec_with(tiny_learned, 1e-9, storage))
+    assert first.compiled.document.tau == 0.0
+    same = look_ahead(stage_of(spec_with(tiny_learned, 1e-9, storage))).edit
+    assert same is not None
+    assert (same.rebuild, same.rebuild_pilot) == (0, 0)
+    prompts = [*PROMPTS[1:], "a pink hat on a cat"]
+    ahead = look_ahead(stage_of(spec_with(tiny_learned, 1e-9, storage, prompts=prompts)))
+    assert ahead.edit is not None
+    assert (ahead.edit.rebuild, ahead.edit.rebuild_changed) == (STEPS, 0)  # nothing is shared: only the new prompt
+    assert ahead.edit.rebuild_pilot > len(prompts) * STEPS
+    assert f"at this tau, which a pilot of at most {ahead.edit.rebuild_pilot:,} would find anew" in describe_plan(
+        ahead
+    )
