@@ -51,13 +51,15 @@ class Ended:
 
 
 def attributes(**changes: Any) -> dict[str, Any]:
-    """The attributes of a small set; a section given is laid over its section, other values replace."""
+    """The attributes of a small set; a section given is laid over its section, where None takes a
+    field out; other values replace."""
     made = copy.deepcopy(ATTRIBUTES)
     for name, value in changes.items():
         if name == "prompts" or not isinstance(value, dict):
             made[name] = value
         else:
-            made[name] = {**made.get(name, {}), **value}
+            laid = {**made.get(name, {}), **value}
+            made[name] = {field: given for field, given in laid.items() if given is not None}
     return made
 
 

@@ -120,6 +120,25 @@ FAULTS = {
     "a storage below a file": Fault(
         {"storage": {"path": "./taken/x"}}, ("storage.path", "taken", "lies in a file", "a folder"), {"taken": b""}
     ),
+    "a judge that is not there": Fault(
+        {"scoring": {"metrics": ["vqa"], "vqa": {"model": "./no/such"}}},
+        ("scoring.vqa.model", "'./no/such'", "neither a folder nor a hub id"),
+    ),
+    "a model of a score that is not asked for": Fault(
+        {"scoring": {"clip": {"model": "./no/such"}}},
+        ("scoring.clip.model", "'./no/such'", "images are not given", "add clip to scoring.metrics"),
+    ),
+    "a target by a score that is not asked for": Fault(
+        {"sharing": {"tau": None, "quality": {"metric": "vqa", "max_loss": 0.1}}},
+        ("sharing.quality.metric", "'vqa'", "not among the scores", "scoring.metrics: [vqa]"),
+    ),
+    "a target that the sample cannot show": Fault(
+        {
+            "prompts": {"text": [f"a mug with {number} stripes" for number in range(40)]},
+            "sharing": {"tau": None, "quality": {"metric": "clip", "max_loss": 0.01, "sample": 16}},
+        },
+        ("sharing.quality.sample", "16", "40 prompts lose at most 0.01", "sample at least 39"),
+    ),
     "a storage nobody speaks": Fault(
         {"storage": {"path": "gopher://x/y"}}, ("storage.path", "'gopher://x/y'", "cannot be opened", "give a folder")
     ),

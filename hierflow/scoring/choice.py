@@ -50,8 +50,19 @@ class Scorers:
         """Identity of every score that images are given, by its name.
 
         Raises:
-            InputError: the model of a score is not there, or none is named.
+            InputError: the model of a score is not there, or none is named; or nothing could judge the baselines.
         """
+        found = self._versions()
+        if self._spec.baseline_sample and not found.keys() & set(COMPARED):
+            raise InputError(
+                "needs a score to compare by, and the diffusion model brings none",
+                field="scoring.baseline_sample",
+                value=self._spec.baseline_sample,
+                remedy="name a model: scoring.metrics: [vqa] and scoring.vqa.model",
+            )
+        return found
+
+    def _versions(self) -> dict[str, str]:
         metrics, own = self._spec.metrics, dict(self._adapter.scorer_versions)
         if metrics is None:
             return own

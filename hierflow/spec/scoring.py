@@ -97,3 +97,16 @@ class ScoringSpec(Section):
                 remedy="add vqa or clip to scoring.metrics",
             )
         return self
+
+    @model_validator(mode="after")
+    def _models_of_metrics(self) -> Self:
+        for metric, section in (("vqa", self.vqa), ("clip", self.clip)):
+            given = next((name for name, value in section if value is not None), None)
+            if given and metric not in (self.metrics or ()):
+                raise InputError(
+                    "belongs to a score that images are not given",
+                    field=f"scoring.{metric}.{given}",
+                    value=getattr(section, given),
+                    remedy=f"add {metric} to scoring.metrics",
+                )
+        return self

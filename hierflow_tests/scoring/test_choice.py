@@ -14,6 +14,7 @@ from hierflow.scoring.choice import Scorers
 from hierflow.spec import DiffusionSpec, ScoringSpec
 from hierflow_tests.tiny_models.clip import save_tiny_clip
 from hierflow_tests.tiny_models.judges import save_tiny_llava
+from hierflow_tests.tiny_models.stable_diffusion import save_tiny_stable_diffusion
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,19 @@ def test_a_score_without_a_model_is_refused_with_the_field_to_set(tiny_learned: 
     assert caught.value.field == "scoring.metrics"
 
 
+def test_baselines_that_nothing_could_judge_are_refused(tmp_path: Path) -> None:
+    model = save_tiny_stable_diffusion(tmp_path)
+    assert scorers(model).versions == {}
+    with pytest.raises(InputError, match=r"name a model: scoring\.metrics: \[vqa\]") as caught:
+        _ = scorers(model, baseline_sample=6).versions
+    assert caught.value.field == "scoring.baseline_sample"
+
+
 @pytest.mark.parametrize(
     ("section", "field"),
     [
+        ({"clip": {"model": "./mine"}}, "scoring.clip.model"),
+        ({"metrics": ["clip"], "vqa": {"question": "{prompt}?"}}, "scoring.vqa.question"),
         ({"quality_floor": 0.45}, "scoring.quality_floor"),
         ({"baseline_sample": 64, "metrics": []}, "scoring.baseline_sample"),
     ],
