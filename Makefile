@@ -42,6 +42,7 @@ bench: setup
 # Hours; what they have done lies in benchmarks/out, and a second call goes on from there.
 bench-long: setup
 	$(BIN)/python -m benchmarks.quality --seeds 0 1
+	$(BIN)/python -m benchmarks.pilot_bound
 	$(BIN)/python -m benchmarks.kill_loop --work $$(mktemp -d)
 	$(BIN)/python -m benchmarks.grafting_quality --work benchmarks/out/grafting
 
