@@ -86,7 +86,7 @@ def _asset(served: ServedSet, asset: str, checks: Mapping[str, str] | None = Non
 def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_set")
     def prompt_set(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from hierflow.assets.displays import text_columns
+        from hierflow.assets.displays.values import text_columns
         from hierflow.assets.tables import prompt_table
         from hierflow.prompts import load_prompts
         from hierflow.stages.advice import repetitions
@@ -114,7 +114,7 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
 def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_embeddings", checks=_ENCODING_CHECKS)
     def prompt_embeddings(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        from hierflow.assets.displays import refusals
+        from hierflow.assets.displays.prompts import refusals
         from hierflow.stages.advice import advice
         from hierflow.stages.embeddings import clustering, embed
         from hierflow.stages.left_out import told
@@ -149,7 +149,7 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
 def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "embedding_tree", checks=_TREE_CHECKS)
     def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
-        from hierflow.assets.displays import tree_metadata
+        from hierflow.assets.displays.tree import tree_metadata
         from hierflow.stages.embeddings import embed
         from hierflow.stages.planning import adopt, make_plan
         from hierflow.stages.tree_comparison import compare_to_fresh

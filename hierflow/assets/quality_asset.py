@@ -42,7 +42,8 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
         retry_policy=served.retry_policy,
     )
     def quality_report(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        from hierflow.assets.displays import account_metadata, quality_metadata
+        from hierflow.assets.displays.account import account_metadata
+        from hierflow.assets.displays.quality import quality_metadata
         from hierflow.stages.assembly import ASSESSED, mark, state_of_quality
         from hierflow.stages.auditing import write_audit
         from hierflow.stages.image_set import assembled

@@ -38,7 +38,7 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
         retry_policy=served.retry_policy,
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        from hierflow.assets.displays import image_set_metadata
+        from hierflow.assets.displays.image_set import image_set_metadata
         from hierflow.stages.assembly import ASSEMBLED, QUALITY_PAGE, mark, state_of_records
         from hierflow.stages.image_set import assemble
         from hierflow.stages.partition_states import partition_states
@@ -82,7 +82,7 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
         retry_policy=served.retry_policy,
     )
     def compute_audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        from hierflow.assets.displays import account_metadata
+        from hierflow.assets.displays.account import account_metadata
         from hierflow.stages.auditing import write_audit
         from hierflow.stages.image_set import assembled
 

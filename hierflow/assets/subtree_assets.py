@@ -29,7 +29,7 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
         retry_policy=served.retry_policy,
     )
     def subtree(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        from hierflow.assets.displays import partition_metadata
+        from hierflow.assets.displays.partition import partition_metadata
         from hierflow.stages.images import make_partition
 
         with run_stage(context, served) as stage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hierflow.assets.displays import _worst_first
+from hierflow.assets.displays.partition import _worst_first
 from hierflow.prompts import PromptSource, load_prompts
 from hierflow.store.records import ImageRecord
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hierflow.assets.displays import partition_metadata
+from hierflow.assets.displays.partition import partition_metadata
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.stages import images, scores
 from hierflow.stages.context import Stage
