@@ -22,7 +22,7 @@ from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSp
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed, tree_vectors
 from hierflow.stages.latents import denoise_partition
-from hierflow.stages.planning import adopt, fresh_plan, make_plan
+from hierflow.stages.planning import adopt, make_plan, plan_after
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _plans(
     """The plan that grafts all newcomers, day by day, and the fresh one for who is live on the last day."""
     live, rng = list(founding), np.random.default_rng(setting.seed)
     prompts = _prompts(live)
-    compiled = fresh_plan(stage, prompts, embed(stage, prompts))
+    compiled = plan_after(stage, prompts, embed(stage, prompts), before=None)
     adopt(stage, compiled)
     stayer = prompts.hashes[0]
     _denoise(stage, compiled, [stayer])  # a tree is kept once it has run
@@ -128,7 +128,7 @@ def _plans(
             compiled = make_plan(stage, prompts, embeddings)
         adopt(stage, compiled)
     assert compiled.planted.generations.any(), "the tree was not kept"
-    return compiled, fresh_plan(stage, prompts, embeddings)
+    return compiled, plan_after(stage, prompts, embeddings, before=None)
 
 
 def _prompts(texts: Sequence[str]) -> PromptSet:

@@ -149,6 +149,7 @@ def test_plan_tells_the_cost_without_touching_the_denoiser(history: History) -> 
         "to_execute": 9,
         "to_rebuild": None,
         "to_measure": 0,
+        "to_measure_to_rebuild": None,
     }
     assert found["partitions"]["total"] == found["partitions"]["to_run"] == 2
     assert sorted(found["partitions"]["sizes"].values()) == [2, 2]
@@ -215,7 +216,8 @@ def test_audit_by_a_column_that_does_not_exist_is_wrong_input(finished: Path) ->
     ended = command("audit", finished, "--json", "--by", "campaign")
     assert ended.code == 2
     assert ended.json["error"] == (
-        "--by: 'campaign' is not a column of the prompts; name one of prompt_id, partition."
+        "--by: 'campaign' is not a column of the prompts; "
+        "name one of seed, negative_prompt, image_width, image_height, prompt_id, partition."
     )
 
 

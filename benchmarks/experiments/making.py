@@ -29,7 +29,7 @@ from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.groups import ENOUGH
 from hierflow.stages.node_conditioning import node_conditioning
-from hierflow.stages.planning import fresh_plan
+from hierflow.stages.planning import plan_after
 from hierflow.tree.planted import PlantedTree
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def stage_of(run: Run, prompts: MiniSet, folder: Path) -> Stage:
 def planned(stage: Stage, prompts: MiniSet, clustering: str = "true") -> CompiledPlan:
     """The plan of a run; with a random clustering, the same tree with its prompts dealt out anew among the leaves."""
     rows = PromptSet(prompts.texts, prompts.texts)
-    compiled = fresh_plan(stage, rows, embed(stage, rows))
+    compiled = plan_after(stage, rows, embed(stage, rows), before=None)
     if clustering == "true":
         return compiled
     planted = compiled.planted

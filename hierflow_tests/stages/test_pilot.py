@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hierflow.errors import InputError
-from hierflow.prompts import PromptSet, PromptSource, load_prompts
+from hierflow.prompts import PromptSet, load_prompts
 from hierflow.scoring.choice import Scorers
 from hierflow.scoring.pair import ArmImage
 from hierflow.spec import ImageSetSpec, SharingSpec
@@ -211,14 +211,14 @@ def test_rows_outside_of_the_sample_are_part_of_what_names_a_pilot(
     tiny_learned: Path, storage: str, tmp_path: Path
 ) -> None:
     """Which tau a budget has depends on every row's settings, not on those of the sample's alone."""
-    names, table = set(), tmp_path / "prompts.csv"
+    names, drawn, table = set(), set(range(len(MORE))), tmp_path / "prompts.csv"
     for seed in (0, 1):
-        drawn = sample(load_prompts(PromptSource(text=MORE), tmp_path), 16)
         rows = [f"{text},{0 if row in drawn else seed * row}" for row, text in enumerate(MORE)]
         table.write_text("\n".join(["prompt,seed", *rows]), "utf-8")
         stage = stage_of(spec_with(tiny_learned, 0.2, storage, prompts={"table": str(table)}))
         prompts = load_prompts(stage.spec.prompts, stage.base)
         compiled = fresh_plan(stage, prompts, embed(stage, prompts), 0.0)
+        drawn = set(sample(compiled, prompts, 16))
         assert stage.spec.sharing.quality is not None
         names.add(pilot_name(stage, compiled, prompts, stage.spec.sharing.quality))
     assert len(names) == 2
