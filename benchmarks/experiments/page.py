@@ -49,8 +49,8 @@ def _page(
     yield "# The paper's experiments, on the embedded model"
     yield (
         f"Of {SOURCE}: the same questions, asked of hierflow's embedded model, whose world is drawn by us, so that "
-        "what an image should show is known. `make experiments` makes every run and this page; nothing here is "
-        "written by hand."
+        "what an image should show is known. `make experiments` makes every run of three seeds and this page; here "
+        f"it has `--seeds {' '.join(map(str, seeds))}`. Nothing is written by hand."
     )
     yield (
         f"**The paper's figures** are of {MODEL}, and stand here as it reports them; none was measured again. Where "
