@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import hierflow
 from hierflow.errors import InputError
+from hierflow.generate import generate
 from hierflow.stages.outlook import look_ahead
 from hierflow.stages.planning import WHOLE
 from hierflow.stages.preflight import check_memory
@@ -29,7 +29,7 @@ def test_a_new_tree_is_refused_before_a_prompt_is_encoded(tiny_learned: Path, tm
     with pytest.raises(InputError, match="prompts: 7 different prompts are too many for one tree"):
         look_ahead(stage)
     with pytest.raises(InputError, match="split the set"):
-        hierflow.generate(MORE, model=str(tiny_learned), steps=3, prior_steps=2, storage=tmp_path / "out")
+        generate(MORE, model=str(tiny_learned), steps=3, prior_steps=2, storage=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
