@@ -23,17 +23,18 @@ def last_plan(stage: Stage, *, may_be_lost: bool = False) -> CompiledPlan | None
     Raises:
         RunError: there were plans, and none is intact.
     """
-    plans, ledger = stage.store.plans, stage.store.ledger
+    plans, current, why = stage.store.plans, None, ""
     try:
-        if (current := plans.current()) is not None:
-            return current
+        current = plans.current()
     except LostPlanError as error:
         why = error.reason
-    else:
-        why = f"nothing in {stage.store.files.url()} says which it is"
-        if not ledger.plans():
-            return None
-    for plan in ledger.plans():
+    if current is not None:
+        return current
+    worked_on = stage.store.ledger.plans()
+    if not worked_on and not why:
+        return None
+    why = why or f"nothing in {stage.store.files.url()} says which it is"
+    for plan in worked_on:
         try:
             found = plans.load(plan)
         except (FileNotFoundError, DamagedFileError):
@@ -46,5 +47,5 @@ def last_plan(stage: Stage, *, may_be_lost: bool = False) -> CompiledPlan | None
     lost = f"the current plan is lost ({why}), and no earlier one is intact"
     if not may_be_lost:
         raise RunError(f"{lost}; found the tree anew, which can change every image: hierflow run SPEC --rebuild")
-    stage.say(f"{lost}, so that partitions get new keys")
+    stage.say(f"{lost}: the tree is founded anew")
     return None

@@ -6,9 +6,9 @@ from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.context import Stage
 from hierflow.stages.growing import can_grow
-from hierflow.stages.last_plan import last_plan
 from hierflow.stages.pilot_target import check_sample, metric_of
 from hierflow.stages.planning import WHOLE, plan_before
+from hierflow.store.plans import LostPlanError
 from hierflow.tree.memory import check_room, has_room
 
 
@@ -55,12 +55,18 @@ def check_memory(stage: Stage, prompts: PromptSet, rebuild: str = "") -> None:
 
 
 def _check_target(stage: Stage, prompts: PromptSet) -> None:
-    """See whether a pilot could tell what the document asks; where one has found tau, it stays whatever comes."""
+    """See whether a pilot could tell what the document asks; where one has found tau, it stays whatever comes.
+
+    Where the plan is lost that is seen when it is planned, which says so.
+    """
     target = stage.spec.sharing.quality
     if target is None:
         return
     metric_of(stage, target)
-    before = last_plan(stage, may_be_lost=True)
+    try:
+        before = stage.store.plans.current()
+    except LostPlanError:
+        return
     if before is None or dict(before.document.tau_from) != dict(stage.spec.sharing.tau_from):
         check_sample(prompts, target)
 

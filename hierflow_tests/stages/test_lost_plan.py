@@ -134,7 +134,7 @@ def test_where_no_plan_is_intact_everything_refuses_in_one_sentence(ruined: Run)
 def test_where_no_plan_is_intact_a_rebuild_goes_on_without_one(ruined: Run) -> None:
     after, said = again(ruined, rebuild=WHOLE)
     assert after.assembled.complete
-    assert "partitions get new keys" in said[0]
+    assert "the tree is founded anew" in said[0]
     assert again(ruined)[0].account.books.executed == 0
 
 
