@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from multiprocessing import Pool
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,10 @@ def write_pictures(folder: Path, count: int, processes: int) -> None:
     }
     arrays = GrowingArrays(folder, count, columns)
     chunks = range(arrays.done // CHUNK_SIZE, -(-count // CHUNK_SIZE))
-    with Pool(processes) as pool:
-        drawn = pool.imap(_draw_chunk, chunks)
+    # Not forked: a lock that one of torch's threads holds at that moment would never open in the new process. And an
+    # executor, as a pool waits without end for a process that was killed.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        drawn = executor.map(_draw_chunk, chunks)
         arrays.fill("pictures", ({"images": one.images, "attributes": one.attributes} for one in drawn))
 
 
