@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test browser lint docs bench bench-long experiments train-mini gpu dev clean
+.PHONY: setup demo test browser slow lint docs bench bench-long experiments train-mini gpu dev clean
 
 setup: $(STAMP)
 
@@ -24,6 +24,10 @@ test: setup
 # Needs Chromium or Chrome: on PATH, or in $$CHROMIUM.
 browser: setup
 	$(BIN)/python -m pytest -m browser -rs
+
+# The same behaviour with many more examples, and a whole training at a tiny scale.
+slow: setup
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --timeout 7200
 
 lint: setup
 	$(BIN)/ruff check .
