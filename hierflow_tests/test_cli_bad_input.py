@@ -128,6 +128,10 @@ FAULTS = {
         {"scoring": {"clip": {"model": "./no/such"}}},
         ("scoring.clip.model", "'./no/such'", "images are not given", "add clip to scoring.metrics"),
     ),
+    "a revision of no model": Fault(
+        {"scoring": {"metrics": ["clip"], "clip": {"revision": "v2"}}},
+        ("scoring.clip.revision", "'v2'", "none is named", "name it: scoring.clip.model"),
+    ),
     "a target by a score that is not asked for": Fault(
         {"sharing": {"tau": None, "quality": {"metric": "vqa", "max_loss": 0.1}}},
         ("sharing.quality.metric", "'vqa'", "not among the scores", "scoring.metrics: [vqa]"),

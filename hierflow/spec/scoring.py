@@ -109,4 +109,11 @@ class ScoringSpec(Section):
                     value=getattr(section, given),
                     remedy=f"add {metric} to scoring.metrics",
                 )
+            if section.revision and not section.model:
+                raise InputError(
+                    "goes with a model of the hub, and none is named",
+                    field=f"scoring.{metric}.revision",
+                    value=section.revision,
+                    remedy=f"name it: scoring.{metric}.model",
+                )
         return self

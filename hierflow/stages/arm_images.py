@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hierflow.hashing import bytes_digest
-from hierflow.images import decode_png, encode_png
+from hierflow.images import encode_png
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
@@ -15,6 +15,7 @@ from hierflow.stages.arms import Arm
 from hierflow.stages.context import Stage
 from hierflow.stages.decoding import decode_states
 from hierflow.stages.latents import denoise_baselines
+from hierflow.stages.pictures import opened
 from hierflow.stages.scores import CHUNK
 
 if TYPE_CHECKING:
@@ -95,14 +96,10 @@ def _stored(stage: Stage, arm: Arm, row: int) -> ArmImage | None:
     """The image that an earlier run made, if it is there and whole."""
     path = path_of(arm, row)
     try:
-        png = stage.store.files.read(path)
-        decode_png(png)
+        whole = opened(stage, path) is not None
+        return ArmImage(arm.state(row), path, bytes_digest(stage.store.files.read(path)), {}) if whole else None
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        stage.say(f"{stage.store.files.url(path)} is damaged ({error}) and made again")
-        return None
-    return ArmImage(arm.state(row), path, bytes_digest(png), {})
 
 
 def _decoded(

@@ -16,8 +16,9 @@ from hierflow.stages.arm_images import FOLDER, arm_images, forget, path_of
 from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.groups import Groups, group_of
+from hierflow.stages.measuring import measured_scores
 from hierflow.stages.pictures import opened
-from hierflow.stages.scores import Unscored, missing_scores
+from hierflow.stages.scores import Unscored
 
 
 def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow]) -> list[Pair]:
@@ -53,7 +54,7 @@ def measure(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequ
         own = list(({pair.id: pair for pair in own} | new | kept).values())
     own = [pair for pair in own if pair.text not in compiled.leaf_of or _is_of(compiled, pair)]
     groups = Groups(compiled)
-    own = _scored(stage, [replace(pair, group=groups.of(pair)) for pair in own])
+    own = _scored(stage, compiled, [replace(pair, group=groups.of(pair)) for pair in own])
     if [*others, *own] != stored:
         book.save([*others, *own])
     return [pair for pair in own if dict(pair.scorers) == _versions(stage)]
@@ -178,7 +179,7 @@ def _shuffled(
     return kept | (arm_images(stage, compiled, prompts, arms[SHUFFLED], rest) if rest else {})
 
 
-def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
+def _scored(stage: Stage, compiled: CompiledPlan, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs with every score by which images are compared, of today's version.
 
     A pair some of whose files are gone or damaged keeps the scores it has, as they are.
@@ -194,7 +195,8 @@ def _scored(stage: Stage, pairs: Sequence[Pair]) -> list[Pair]:
         for pair, _, image in fresh
     ]
     images: dict[tuple[str, str, str], dict[str, ArmImage]] = {}
-    for (pair, name, image), scores in zip(fresh, missing_scores(stage, lacking), strict=True):
+    found = measured_scores(stage, compiled, lacking)
+    for (pair, name, image), scores in zip(fresh, found, strict=True):
         images.setdefault(pair.id, {})[name] = replace(image, scores={**image.scores, **scores})
     scored = {
         key: own

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.context import Stage
+from hierflow.stages.measuring import measuring
 from hierflow.stages.pictures import opened
 from hierflow.stages.scores import CHUNK
 from hierflow.store.sealed import read_arrays, write_arrays
@@ -48,7 +50,7 @@ class Looks:
         return np.array([self.of[sha].embedding for sha in images], dtype=np.float64).reshape(len(images), -1)
 
 
-def looks_of(stage: Stage, images: Sequence[tuple[str, str]]) -> Looks:
+def looks_of(stage: Stage, compiled: CompiledPlan, images: Sequence[tuple[str, str]]) -> Looks:
     """The looks of images, by path and SHA-256; those that the store does not know yet are opened.
 
     An image that is damaged has none.
@@ -66,8 +68,10 @@ def looks_of(stage: Stage, images: Sequence[tuple[str, str]]) -> Looks:
         known = {}  # nobody has looked yet
     except DamagedFileError as error:
         stage.say(f"{error}; all images are looked at again")
-    new = _looked_at(stage, {sha: path for path, sha in images if sha not in known})
-    if new:
+    unknown = {sha: path for path, sha in images if sha not in known}
+    if unknown:
+        with measuring(stage, compiled):
+            new = _looked_at(stage, unknown)
         known |= new
         kept = sorted(known)  # those of images that have gone too: they may come back
         arrays = {
@@ -87,8 +91,6 @@ def _looked_at(stage: Stage, images: Mapping[str, str]) -> dict[str, Look]:
     from hierflow.scoring.blank import is_blank
 
     found: dict[str, Look] = {}
-    if not images:
-        return found
     embedder, hashes = stage.scorers.embedder, sorted(images)
     for start in range(0, len(hashes), CHUNK):
         chunk = hashes[start : start + CHUNK]

@@ -19,8 +19,9 @@ from hierflow.spec import QualityTarget
 from hierflow.stages.arm_images import arm_images, forget
 from hierflow.stages.arms import STANDARD, Arm, arm_of, at_tau, sample
 from hierflow.stages.context import Stage
+from hierflow.stages.measuring import measured_scores
 from hierflow.stages.pilot_target import metric_of
-from hierflow.stages.scores import Unscored, missing_scores
+from hierflow.stages.scores import Unscored
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 
@@ -187,7 +188,7 @@ def _scores(stage: Stage, arm: Arm, prompts: PromptSet, rows: Sequence[int], met
     """
     images = arm_images(stage, None, prompts, arm, rows)
     unscored = [Unscored(image.path, prompts.texts[row], (metric,)) for row, image in images.items()]
-    found = missing_scores(stage, unscored)
+    found = measured_scores(stage, None, unscored)
     scores = {row: scores[metric] for row, scores in zip(images, found, strict=True) if metric in scores}
     return {row: float(expit(score)) if metric == "vqa" else max(score, 0.0) for row, score in scores.items()}
 

@@ -46,7 +46,7 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
     judgements = tuple(filter(None, (judge(pairs, metric) for metric in stage.scorers.compared)))
     witnesses = [(pair.images[SHARED], pair.images[STANDARD]) for pair in whole(stage, pairs)]
     own = [(row.image_path, row.image_sha256) for row in rows if row.image_path]
-    looks = looks_of(stage, [*own, *((image.path, image.sha256) for pair in witnesses for image in pair)])
+    looks = looks_of(stage, compiled, [*own, *((image.path, image.sha256) for pair in witnesses for image in pair)])
     there = [row for row in rows if row.image_sha256 in looks.of]
     seen = looks.embeddings([row.image_sha256 for row in there])
     names = [f"{row.prompt_id}/{row.image_index + 1}" for row in there]

@@ -18,6 +18,7 @@ from hierflow.stages import baselines
 from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.baselines import measure, outstanding
+from hierflow.store.ledger import MEASURED
 from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, planned, spec_of, spoil_first_image, stage_of
 
 ALL = list(range(len(PROMPTS)))
@@ -80,6 +81,11 @@ def test_what_is_measured_is_booked_so_and_made_once(tiny_learned: Path, storage
     assert len(pairs) == 4
     assert 0 < books.measured <= announced
     assert books.executed == run.compiled.plan.evaluations + books.measured
+    judging = [
+        entry for entry in run.stage.store.ledger.entries() if entry.stage == MEASURED and not entry.evaluations
+    ]
+    assert [entry.status for entry in judging] == ["done"]
+    assert judging[0].seconds["score"] > 0
     assert set(run.stage.store.states.sizes()) == states
     assert outstanding(run.stage, run.compiled, run.prompts) == 0
 

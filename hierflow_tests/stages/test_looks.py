@@ -11,27 +11,34 @@ import pytest
 from hierflow.scoring.choice import Scorers
 from hierflow.stages.looks import looks_of
 from hierflow.stages.quality import assess
+from hierflow.store.ledger import MEASURED
 from hierflow_tests.stages.runs import carry_out, spec_of, stage_of
 
 
 def test_every_image_is_opened_once(tiny_learned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = carry_out(spec_of(tiny_learned))
     images = [(row.image_path, row.image_sha256) for row in run.assembled.rows]
-    first, shas = looks_of(run.stage, images), [sha for _, sha in images]
+    first, shas = looks_of(run.stage, run.compiled, images), [sha for _, sha in images]
     assert first.of.keys() == set(shas)
     np.testing.assert_allclose(np.linalg.norm(first.embeddings(shas), axis=1), 1.0, rtol=1e-5)
     assert not any(look.blank for look in first.of.values())
+    booked = [entry for entry in run.stage.store.ledger.entries() if entry.stage == MEASURED]
+    assert [(entry.status, entry.evaluations, entry.plan) for entry in booked] == [
+        ("done", 0, run.compiled.document.id)
+    ]
+    assert booked[0].seconds["score"] > 0
 
     monkeypatch.setattr(Scorers, "embedder", property(lambda self: pytest.fail("it looks again")))
-    again = looks_of(run.stage, images[::-1])
+    again = looks_of(run.stage, run.compiled, images[::-1])
     np.testing.assert_array_equal(again.embeddings(shas), first.embeddings(shas))
-    assert len(looks_of(run.stage, images[:2]).of) == 2
+    assert len(looks_of(run.stage, run.compiled, images[:2]).of) == 2
+    assert [entry for entry in run.stage.store.ledger.entries() if entry.stage == MEASURED] == booked
 
 
 def test_images_of_a_set_without_a_clip_model_have_no_embeddings(tiny_learned: Path) -> None:
     spec = spec_of(tiny_learned)
     run = carry_out(spec.model_copy(update={"scoring": spec.scoring.model_copy(update={"metrics": ()})}))
-    found = looks_of(run.stage, [(row.image_path, row.image_sha256) for row in run.assembled.rows])
+    found = looks_of(run.stage, run.compiled, [(row.image_path, row.image_sha256) for row in run.assembled.rows])
     assert len(found.of) == len(run.assembled.rows)
     assert found.embeddings(list(found.of)).shape == (len(run.assembled.rows), 0)
 
