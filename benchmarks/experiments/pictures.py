@@ -58,12 +58,12 @@ def intermediate(stage: Stage, compiled: CompiledPlan, at: Sequence[int] = STEPS
             for step in at
             if plan.first[segment] <= step <= plan.last[segment]
         }
-        latents = [_expected(stage, compiled, found[lane.ids.at(path[step], step)], path[step], step) for step in at]
+        latents = [expected(stage, compiled, found[lane.ids.at(path[step], step)], path[step], step) for step in at]
         rows.append(decoded(stage, latents))
     return rows
 
 
-def _expected(stage: Stage, compiled: CompiledPlan, latents: torch.Tensor, segment: int, step: int) -> torch.Tensor:
+def expected(stage: Stage, compiled: CompiledPlan, latents: torch.Tensor, segment: int, step: int) -> torch.Tensor:
     """x_0 as the network sees it in the state after a step; the state itself after the last."""
     import torch
 
