@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from benchmarks.attaching import attached_by
 from benchmarks.catalogue import draw
+from benchmarks.experiments.making import decoded
 from hierflow.mini.catalogue.grammar import parse_prompt
 from hierflow.mini.judges.classifier import classify
 from hierflow.plan.compiled import CompiledPlan
@@ -145,12 +146,10 @@ def _denoise(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> None
 
 def _images(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> npt.NDArray[np.uint8]:
     """(N, H, W, 3) the images of some prompts."""
-    import torch
-
     _denoise(stage, compiled, texts)
     ids = compiled.lanes[0].ids
     stored = [stage.store.states.load(ids.final(compiled.leaf_of[text])) for text in texts]
-    return np.stack(stage.adapter.decode(torch.cat([state[0]["latents"] for state in stored if state])))
+    return decoded(stage, [state[0]["latents"] for state in stored if state])
 
 
 def _only(compiled: CompiledPlan, live: npt.NDArray[np.bool_]) -> Plan:

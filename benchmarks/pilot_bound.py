@@ -54,7 +54,8 @@ def _every(generator: np.random.Generator, max_loss: float) -> Values:
 def _straying(spread: float) -> Callable[[np.random.Generator, float], Values]:
     def differences(generator: np.random.Generator, max_loss: float) -> Values:
         drawn = np.clip(generator.normal(0, spread, PROMPTS), -0.8, 0.8)
-        return drawn - drawn.mean()
+        centred: Values = drawn - drawn.mean()
+        return centred
 
     return differences
 

@@ -17,6 +17,7 @@ from benchmarks.experiments.runs import Run
 from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import plan_work
+from hierflow.errors import RunError
 from hierflow.hashing import text_hash
 from hierflow.models.batches import Batches
 from hierflow.plan.compiled import CompiledPlan
@@ -163,11 +164,19 @@ def denoised(
 
 
 def decoded(stage: Stage, latents: list[torch.Tensor]) -> npt.NDArray[np.uint8]:
-    """(N, H, W, 3) images of latents (1, ...)."""
+    """(N, H, W, 3) images of latents (1, ...).
+
+    Raises:
+        RunError: one of them is not finite.
+    """
     import torch
 
     parts = [latents[start : start + DECODED_AT_ONCE] for start in range(0, len(latents), DECODED_AT_ONCE)]
-    return np.stack([image for part in parts for image in stage.adapter.decode(torch.cat(part))])
+    images = [image for part in parts for image in stage.adapter.decode(torch.cat(part))]
+    whole = [image for image in images if image is not None]
+    if len(whole) < len(images):
+        raise RunError(f"{len(images) - len(whole)} images are not finite")
+    return np.stack(whole)
 
 
 def first_level(compiled: CompiledPlan) -> npt.NDArray[np.int64]:
