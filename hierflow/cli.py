@@ -102,7 +102,7 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
         _say(f"warning: {warning}")
     if rebuild:
         _announce(stage, rebuild)
-    done = launch(stage.spec, spec.resolve(), to_stderr, _say, rebuild)
+    done = launch(stage, spec.resolve(), rebuild)
     summary = summarise(stage, done)
     for problem in done.problems if as_json else ():  # the text on stdout has them already
         _say(f"failed: {problem}")

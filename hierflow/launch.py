@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +20,6 @@ from hierflow.assets.run_stage import told_through
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.progress import OpenProgress
-from hierflow.spec import ImageSetSpec
 from hierflow.stages.assembly import is_assessed
 from hierflow.stages.context import Stage
 from hierflow.stages.left_out import told
@@ -50,7 +47,6 @@ class Launch:
     """What :func:`launch` did.
 
     Attributes:
-        invocation: the id that all of its runs carry.
         seconds: wall time.
         plan: the plan that was run; None if the plan job failed.
         run, skipped, failed: partition keys.
@@ -58,7 +54,6 @@ class Launch:
         interrupted: whether a signal asked for an end; what had not begun by then was left alone.
     """
 
-    invocation: str
     seconds: float = 0.0
     plan: CompiledPlan | None = None
     run: list[str] = field(default_factory=list)
@@ -68,41 +63,36 @@ class Launch:
     interrupted: bool = False
 
 
-def launch(
-    spec: ImageSetSpec, document: Path, report: OpenProgress, say: Callable[[str], object], rebuild: str = ""
-) -> Launch:
-    """Execute real Dagster runs of the set's jobs, one after the other.
+def launch(stage: Stage, document: Path, rebuild: str = "") -> Launch:
+    """Execute real Dagster runs of the set's jobs, one after the other, as parts of the stage's invocation.
 
     A partition that fails does not keep the others, nor manifest and audit, from being made.
 
     Args:
-        spec: the set.
+        stage: the set; the runs report progress and say sentences as it does.
         document: the file that describes it.
-        report: how progress is shown.
-        say: where sentences for the user go.
         rebuild: as in :func:`hierflow.stages.planning.make_plan`.
 
     Raises:
         InputError: the store, or Dagster's records, have no place; nothing has been run.
     """
     began = time.monotonic()
-    done = Launch(invocation=uuid.uuid4().hex)
-    served = ServedSet(spec, document.parent, document)
-    stage = served.stage(done.invocation, done.invocation)
+    done = Launch()
+    served = ServedSet(stage.spec, document.parent, document)
     home = home_of(document)
     stage.store.claim()  # whether its folder can really be made, only making it tells
-    with instance_at(home) as instance, told_through(report, say):
-        runner = _Runner(served, definitions_of(served), instance, done)
+    with instance_at(home) as instance, told_through(stage.progress, stage.say):
+        runner = _Runner(served, definitions_of(served), instance, stage.invocation, done)
         tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
         planned = runner.execute(served.names.plan_job, {}, ops=tree)
         if served.names.op("embedding_tree") in planned.steps and not done.interrupted:
             done.plan = stage.store.plans.load(planned.tags[PLAN_TAG])
-            _run_what_is_missing(runner, stage, done.plan, say)
+            _run_what_is_missing(runner, stage, done.plan)
     done.seconds = time.monotonic() - began
     return done
 
 
-def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan, say: Callable[[str], object]) -> None:
+def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan) -> None:
     """Run the partitions of the plan just adopted, whatever another run makes current meanwhile, and the reports.
 
     That the trunk failed does not keep partitions from being tried: each goes as far back as it needs to.
@@ -111,16 +101,17 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan, 
     done.problems += told(compiled.document.left_out)
     active = active_partitions(instance, served)
     for key, run in active.items():
-        say(f"partition {key} is left to run {run}, which is at work on it (if it is not, mark it failed in Dagster)")
+        why = "which is at work on it (if it is not, mark it failed in Dagster)"
+        stage.say(f"partition {key} is left to run {run}, {why}")
     keys = todo(stage.store, compiled, active=active)
     done.skipped = [key for key in compiled.document.keys if key not in keys]
     tags = {PLAN_TAG: compiled.document.id}
     for place, key in enumerate(keys, start=1):
         if rival := active_partitions(instance, served).get(key):
-            say(f"partition {key} is left to run {rival}, which began it meanwhile")
+            stage.say(f"partition {key} is left to run {rival}, which began it meanwhile")
             done.skipped.append(key)
             continue
-        say(f"partition {place} of {len(keys)}: {key}")
+        stage.say(f"partition {place} of {len(keys)}: {key}")
         succeeded = runner.execute(served.names.subtree_job, tags, key)
         (done.run if succeeded.steps == {served.names.subtree_op} else done.failed).append(key)
         if done.interrupted:
@@ -201,6 +192,7 @@ class _Runner:
     served: ServedSet
     definitions: dg.Definitions
     instance: dg.DagsterInstance
+    invocation: str
     done: Launch
 
     def execute(
@@ -217,7 +209,7 @@ class _Runner:
             run_config={**_QUIET, "ops": dict(ops or {})},
             tags={
                 SET_TAG: self.served.spec.name,
-                INVOCATION_TAG: self.done.invocation,
+                INVOCATION_TAG: self.invocation,
                 PROCESS_TAG: process_tag(),
                 **tags,
             },

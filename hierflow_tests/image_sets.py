@@ -6,7 +6,8 @@ import contextlib
 import copy
 import json
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,12 @@ import yaml
 from click.testing import CliRunner
 
 from hierflow.cli import main
+from hierflow.document import load_document
 from hierflow.images import read_manifest
+from hierflow.launch import Launch, launch
 from hierflow.models import registry
+from hierflow.spec import ImageSetSpec
+from hierflow.stages.context import Stage
 
 FOUR = ["a red mug", "a blue mug", "a red chair", "a blue chair"]
 """Prompts that make two partitions of two, mugs and chairs, below a trunk of one step (with tau 1.5 and 4 steps)."""
@@ -68,6 +73,13 @@ def write_document(folder: Path, file: str = "set.yaml", **changes: Any) -> Path
     path = folder / file
     path.write_text(yaml.safe_dump({"type": "hierflow.ImageSet", "attributes": attributes(**changes)}), "utf-8")
     return path
+
+
+def launched(document: Path, spec: ImageSetSpec | None = None, say: Callable[[str], object] = str) -> Launch:
+    """Launch the document in this process, or another spec in its place; sentences go to `say`."""
+    own = uuid.uuid4().hex
+    stage = Stage(spec or load_document(document), document.parent, document, run=own, invocation=own, say=say)
+    return launch(stage, document)
 
 
 def command(*arguments: object) -> Ended:

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from hierflow.models.families.kandinsky22 import Kandinsky22
-from hierflow_tests.image_sets import Ended, command, images_of, manifest_of, rows_of, run, snapshot, write_document
+from hierflow_tests.image_sets import (
+    Ended,
+    command,
+    images_of,
+    launched,
+    manifest_of,
+    rows_of,
+    run,
+    snapshot,
+    write_document,
+)
 
 CONTRACT = {
     "name": str,
@@ -23,7 +33,8 @@ CONTRACT = {
     "manifest": str,
     "gallery": str,
 }
-MORE = {"audit": str, "measured": int, "quality": dict, "bytes": {"states": int, "images": int, "all": int}}
+SIZES = {"states": int, "images": int, "all": int}
+MORE = {"audit": str, "wanted": int, "measured": int, "quality": dict, "bytes": SIZES}
 
 
 @dataclass(frozen=True)
@@ -261,17 +272,13 @@ def test_a_lost_image_is_decoded_again_from_its_latents(finished: Path, monkeypa
 def test_the_environment_is_left_as_it_was(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    from hierflow.document import load_document
-    from hierflow.launch import launch
-    from hierflow.progress import Silent
-
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    launch(load_document(finished), finished, Silent, lambda sentence: None)
+    launched(finished)
     assert "DAGSTER_HOME" not in os.environ
     home = finished.parent / "elsewhere"
     home.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    done = launch(load_document(finished), finished, Silent, lambda sentence: None)
+    done = launched(finished)
     assert os.environ["DAGSTER_HOME"] == str(home)
     assert done.problems == []
     assert list(home.iterdir())  # a fresh instance, which adopts what the store holds

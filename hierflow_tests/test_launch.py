@@ -16,14 +16,12 @@ from hierflow.assets.liveness import process_tag
 from hierflow.assets.names import PROCESS_TAG, SET_TAG, SetNames
 from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
-from hierflow.launch import Launch, launch
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.progress import Silent
 from hierflow.stages import planning
 from hierflow.stages.context import Stage
 from hierflow.store import SetStore
-from hierflow_tests.image_sets import FOUR, write_document
+from hierflow_tests.image_sets import FOUR, launched, write_document
 from hierflow_tests.tiny_models import tiny_learned
 
 __all__ = ["tiny_learned"]
@@ -39,10 +37,6 @@ def document(tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         sharing={"tau": 0.0},
         partitions={"max_prompts": 1},
     )
-
-
-def launched(document: Path, said: list[str] | None = None) -> Launch:
-    return launch(load_document(document), document, Silent, (said if said is not None else []).append)
 
 
 def test_the_partitions_are_those_of_the_plan_adopted_though_another_run_moves_the_pointer(
@@ -61,7 +55,7 @@ def test_the_partitions_are_those_of_the_plan_adopted_though_another_run_moves_t
     monkeypatch.setattr(planning, "adopt", adopt)
     spec = load_document(document)
     edited = spec.model_copy(update={"prompts": spec.prompts.model_copy(update={"text": [*FOUR, "a green hat"]})})
-    done = launch(edited, document, Silent, [].append)
+    done = launched(document, edited)
     assert done.plan is not None
     assert [done.plan.document.id] == adopted != [first.document.id]
     assert len(done.run) == 1
@@ -113,6 +107,6 @@ def test_a_partition_that_another_command_begins_meanwhile_is_left_to_it(
 
     monkeypatch.setattr(launching, "active_partitions", active)
     said: list[str] = []
-    done = launched(document, said)
+    done = launched(document, say=said.append)
     assert (len(done.run), done.skipped, done.problems) == (3, taken, [])
     assert any(taken[0] in sentence and "began it meanwhile" in sentence for sentence in said)

@@ -25,7 +25,6 @@ from hierflow.stages.todo import todo
 class Launched(Protocol):
     """What a summary needs to know of a launch."""
 
-    invocation: str
     seconds: float
     plan: CompiledPlan | None
     run: list[str]
@@ -40,12 +39,12 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         return _nothing(stage, done)
     compiled = done.plan
     made = _assembled(stage, compiled)
-    own = Stage(stage.spec, stage.base, stage.document, run=done.invocation, invocation=done.invocation)
-    books = audit(own, compiled, made.rows).books
+    books = audit(stage, compiled, made.rows).books
     return {
         "name": stage.spec.name,
         "prompts": len({row.prompt_id for row in made.rows}),
         "images": made.current,
+        "wanted": len(made.rows),
         "complete": made.complete,
         "partitions": {
             "total": len(compiled.document.partitions),
@@ -85,6 +84,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "plan": compiled.document.id,
         "prompts": len({row.prompt_id for row in made.rows}),
         "images": made.current,
+        "wanted": len(made.rows),
         "complete": made.complete,
         "edited": edited,
         "partitions": {"total": len(compiled.document.partitions), "to_run": left},
@@ -188,6 +188,7 @@ def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
         "name": stage.spec.name,
         "prompts": 0,
         "images": 0,
+        "wanted": 0,
         "complete": False,
         "partitions": {"total": 0, "run": 0, "skipped": 0, "failed": 0},
         "evaluations": counts,

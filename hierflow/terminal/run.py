@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hierflow.progress import duration
-from hierflow.terminal.summary import incomplete, quality_rows, space
+from hierflow.terminal.summary import images, quality_rows, space
 from hierflow.terminal.text import laid_out
 
 
@@ -15,7 +15,7 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
     evaluations, partitions = summary["evaluations"], summary["partitions"]
     repeated = evaluations["replayed"] + evaluations["redone"]
     rows = [
-        ("images", f"{summary['images']} of {summary['prompts']} prompts" + incomplete(summary)),
+        ("images", images(summary)),
         (
             "partitions",
             f"{partitions['run']} run, {partitions['skipped']} up to date, {partitions['failed']} failed",

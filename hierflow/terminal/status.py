@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hierflow.terminal.summary import incomplete, quality_rows, space
+from hierflow.terminal.summary import images, quality_rows, space
 from hierflow.terminal.text import laid_out, listed, printable, volume
 
 _SENTENCE = 400
@@ -17,7 +17,7 @@ def describe_status(found: dict[str, Any]) -> str:
     left = found["partitions"]["to_run"]
     conditions = ", ".join(f"{count} {name}" for name, count in found["conditions"].items())
     rows = [
-        ("images", f"{found['images']} of {found['prompts']} prompts" + incomplete(found)),
+        ("images", images(found)),
         ("partitions", conditions),
         ("to run", f"{len(left)} of {found['partitions']['total']} partitions" + listed(left)),
         ("saved", f"{found['saved']:.1%}"),

@@ -8,9 +8,11 @@ from hierflow.scoring.cluster_bootstrap import Interval
 from hierflow.terminal.text import volume
 
 
-def incomplete(summary: dict[str, Any]) -> str:
-    """A word behind the number of images of a set that lacks some."""
-    return "" if summary["complete"] else " (incomplete)"
+def images(summary: dict[str, Any]) -> str:
+    """How many images of a set there are, and of how many prompts."""
+    wanted, prompts = summary["wanted"], summary["prompts"]
+    all_of_them = f"{prompts} prompts" if wanted == prompts else f"{wanted}, of {prompts} prompts"
+    return f"{summary['images']} of {all_of_them}" + ("" if summary["complete"] else " (incomplete)")
 
 
 def space(sizes: dict[str, int]) -> str:

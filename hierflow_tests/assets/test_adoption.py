@@ -9,11 +9,8 @@ import pytest
 
 from hierflow.assets.graph import SUBTREE_ASSETS as ASSETS
 from hierflow.assets.names import SetNames
-from hierflow.document import load_document
-from hierflow.launch import launch
 from hierflow.models.families.kandinsky22 import Kandinsky22
-from hierflow.progress import Silent
-from hierflow_tests.image_sets import run, write_document
+from hierflow_tests.image_sets import launched, run, write_document
 
 NAMES = SetNames("trial")
 
@@ -30,7 +27,7 @@ def test_a_fresh_instance_adopts_a_finished_store(tmp_path: Path, monkeypatch: p
 
     for work in ("encode", "predict", "decode", "scorer"):
         monkeypatch.setattr(Kandinsky22, work, refuse)
-    done = launch(load_document(document), document, Silent, lambda sentence: None)
+    done = launched(document)
 
     assert done.problems == []
     assert done.run == []
@@ -45,7 +42,7 @@ def test_a_fresh_instance_adopts_a_finished_store(tmp_path: Path, monkeypatch: p
             assert event.asset_materialization.metadata["evaluations_executed"].value == 0
         before = _events(instance)
 
-    again = launch(load_document(document), document, Silent, lambda sentence: None)
+    again = launched(document)
     assert again.problems == []
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert _events(instance) == before  # what is known is not reported twice
