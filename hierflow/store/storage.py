@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +22,8 @@ DAMAGED = "damaged"
 """The folder of what was found damaged and cannot be made again."""
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{32}")
 """The name of a file that is being written on a local disk."""
+_ABANDONED = 3600.0
+"""Seconds after which a file that is being written counts as never ended."""
 
 
 class DamagedFileError(HierflowError):
@@ -172,17 +176,21 @@ class Storage:
     def sizes(self, folder: str | None = None) -> dict[str, int]:
         """The bytes of every file below `folder`, by default of all, by path; empty if there is no such folder."""
         found = self._find(folder)
-        return {path: size for path, size in found.items() if not PurePosixPath(path).name.startswith(".")}
+        return {path: _size(about) for path, about in found.items() if not PurePosixPath(path).name.startswith(".")}
 
     def drafts(self) -> dict[str, int]:
-        """What writes that never ended have left, with its bytes; nothing reads it."""
-        return {path: size for path, size in self._find().items() if _DRAFT.fullmatch(PurePosixPath(path).name)}
+        """What writes that never ended have left on a local disk, with its bytes; nothing reads it.
+
+        A write of the last hour may be going on.
+        """
+        drafts = {path: about for path, about in self._find().items() if _DRAFT.fullmatch(PurePosixPath(path).name)}
+        abandoned = time.time() - _ABANDONED
+        return {path: _size(about) for path, about in drafts.items() if about["mtime"] < abandoned}
 
     def delete(self, path: str) -> None:
         """Remove the file at `path` if it is there."""
-        full = self._full(path)
-        if self._is_there(full):
-            self._fs.rm_file(full)
+        with suppress(FileNotFoundError):  # another process may do so at the same time
+            self._fs.rm_file(self._full(path))
 
     def remove(self) -> None:
         """Delete the folder and everything below it."""
@@ -193,18 +201,22 @@ class Storage:
         self._fs.invalidate_cache()
         return bool(self._fs.exists(full))
 
-    def _find(self, folder: str | None = None) -> dict[str, int]:
+    def _find(self, folder: str | None = None) -> dict[str, dict[str, Any]]:
         self._fs.invalidate_cache()  # packages for object stores remember listings; other processes write there, too
         found: dict[str, dict[str, Any]] = self._fs.find(
             self._root if folder is None else self._full(folder), detail=True
         )
-        return {str(name)[len(self._root) + 1 :]: int(about["size"] or 0) for name, about in found.items()}
+        return {str(name)[len(self._root) + 1 :]: about for name, about in found.items()}
 
     def _full(self, path: str) -> str:
         parts = PurePosixPath(path).parts
         if not parts or ".." in parts or path.startswith("/") or "\\" in path or "\0" in path:
             raise ValueError(f"{path!r} is not a path inside the store")
         return "/".join((self._root, *parts))
+
+
+def _size(about: Mapping[str, Any]) -> int:
+    return int(about["size"] or 0)
 
 
 def _write_local(full: str, data: bytes, durable: bool) -> None:

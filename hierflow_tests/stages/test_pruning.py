@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +194,17 @@ def test_unfinished_writes_go_and_files_of_others_stay(tiny_learned: Path, tmp_p
     remove(run.stage, find_waste(run.stage))
     folder = Path(run.stage.store.files.url())
     state = next((folder / "states").rglob("*.safetensors"))
-    draft = state.with_name(f".{state.name}.{'0' * 32}")
+    draft, going_on = (state.with_name(f".{state.name}.{digit * 32}") for digit in "01")
     own = [folder / "images" / "poster.png", folder / "states" / "notes.txt", folder / ".hidden", folder / "README"]
-    for path in (draft, *own):
+    for path in (draft, going_on, *own):
         path.write_bytes(b"something")
+    an_hour_ago = time.time() - 3601
+    os.utime(draft, (an_hour_ago, an_hour_ago))
     waste = find_waste(run.stage)
     assert counts(waste) == {"unfinished writes": 1}
     remove(run.stage, waste)
     assert not draft.exists()
+    assert going_on.exists()
     assert all(path.read_bytes() == b"something" for path in own)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hierflow.assets.displays.values import PICTURE_BYTES, ROWS, Metadata, evaluations, link, picture
+from hierflow.assets.displays.values import PICTURE_BYTES, ROWS, Metadata, link, picture
 from hierflow.assets.tables import prompt_table, table
 from hierflow.images import contact_sheet, decode_png
 from hierflow.prompts import PromptSet
@@ -22,7 +22,6 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
     failed = [image for image in record.images if image.error]
     names = sorted({name for image in made for name in image.scores})
     scores = {name: [image.scores[name] for image in made if name in image.scores] for name in names}
-    standard = len({image.state for image in record.images}) * evaluations(stage)
     row_of = {prompt_id: row for row, prompt_id in enumerate(prompts.ids)}
     rows = [row_of[prompt_id] for prompt_id in dict.fromkeys(image.prompt_id for image in record.images)]
     images: Metadata = {
@@ -39,9 +38,6 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
         "subtree_latents": {
             "evaluations_planned": record.planned,
             "evaluations_executed": record.executed,
-            "evaluations_reused": max(record.planned - record.executed, 0),
-            "evaluations_standard": standard,
-            "saved": round(1 - record.planned / standard, 4),
             "prompts": prompt_table(prompts, rows),
         },
         "images": images,
