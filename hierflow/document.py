@@ -92,21 +92,21 @@ def image_set(model: type[ImageSet], attributes: Any) -> ImageSet:
     Raises:
         InputError: for the first fault; it names no file.
     """
-    spec = validated(model, with_environment(attributes), "")
-    chosen_kind(spec.prompts, "prompts")
+    spec = validated(model, with_environment(attributes))
+    chosen_kind(spec.prompts)
     return spec
 
 
-def validated(model: type[Model], fields: Any, where: str) -> Model:
+def validated(model: type[Model], fields: Any) -> Model:
     """`fields` as a `model`.
 
     Raises:
-        InputError: for the first fault; field names are prefixed with `where`.
+        InputError: for the first fault.
     """
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise sentence(model, error.errors()[0], where) from error
+        raise sentence(model, error.errors()[0]) from error
 
 
 def _in_yaml(error: Exception) -> tuple[int | None, str]:

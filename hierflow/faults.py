@@ -31,16 +31,15 @@ _PROBLEMS = {
 }
 
 
-def sentence(model: type[BaseModel], fault: Any, where: str) -> InputError:
+def sentence(model: type[BaseModel], fault: Any) -> InputError:
     """One fault that pydantic found, as an error that names field, value and remedy.
 
     Args:
         model: what was validated.
         fault: one of `ValidationError.errors()`.
-        where: what stands before the field's name.
     """
     path = [str(part) for part in fault["loc"]]
-    field = ".".join([part for part in (where,) if part] + path) or "attributes"
+    field = ".".join(path) or "attributes"
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
         return InputError("is not a field", field=field, remedy=_known_fields(model, path))

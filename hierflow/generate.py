@@ -98,7 +98,7 @@ def generate(
         "sharing": {"tau": tau, "linkage": linkage, "tree": "fresh"},
         "storage": {"path": str(storage) if storage else f"memory://hierflow-{uuid.uuid4().hex}"},
     }
-    spec = validated(ImageSetSpec, fields, "")
+    spec = validated(ImageSetSpec, fields)
     run = uuid.uuid4().hex
     report: OpenProgress = to_stderr if progress else Silent
     stage = Stage(spec, Path.cwd(), None, run=run, invocation=run, progress=report)

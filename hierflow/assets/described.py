@@ -24,4 +24,4 @@ def image_set(*, base: str | Path, translate: Translate = lambda spec: spec, **a
     Raises:
         InputError: an attribute is missing, unknown or out of range.
     """
-    return build_image_set(validated(ImageSetSpec, attributes, ""), Path(base).resolve(), translate=translate)
+    return build_image_set(validated(ImageSetSpec, attributes), Path(base).resolve(), translate=translate)

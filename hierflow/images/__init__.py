@@ -11,7 +11,6 @@ from hierflow.images.manifest import (
     ImageRow,
     Latents,
     build_manifest,
-    check_axis_names,
     manifest_bytes,
     read_manifest,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "Thumbnails",
     "Version",
     "build_manifest",
-    "check_axis_names",
     "compare",
     "contact_sheet",
     "decode_png",

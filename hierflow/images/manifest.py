@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
-from hierflow.errors import InputError
 from hierflow.images.checked_table import read_table, table_bytes
 from hierflow.plan.lanes import Variant
 
@@ -38,8 +37,8 @@ _AFTER_AXES = [
     pa.field("error", pa.string(), nullable=False),
 ]
 MANIFEST_COLUMNS: tuple[str, ...] = tuple(column.name for column in _BEFORE_AXES + _AFTER_AXES)
-"""The columns every manifest has, in order; the axes stand between `prompt` and `seed`. No axis may be called
-like one of them."""
+"""The columns every manifest has, in order; the axes stand between `prompt` and `seed`. Prompts have no label that is
+called like one of them."""
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -136,10 +135,8 @@ def build_manifest(rows: Sequence[ImageRow], axes: Sequence[str]) -> pa.Table:
     An axis of whole numbers only, numbers only or booleans only keeps that type; any other becomes text.
 
     Raises:
-        InputError: an axis is called like a fixed column, or like another axis.
         ValueError: a score is not finite.
     """
-    check_axis_names(axes)
     for row in rows:
         for name, score in row.scores.items():
             if not math.isfinite(score):
@@ -149,19 +146,6 @@ def build_manifest(rows: Sequence[ImageRow], axes: Sequence[str]) -> pa.Table:
     arrays += [_column(rows, column) for column in _AFTER_AXES]
     of_axes = [pa.field(axis, array.type) for axis, array in zip(axes, arrays[3:], strict=False)]
     return pa.Table.from_arrays(arrays, schema=pa.schema([*_BEFORE_AXES, *of_axes, *_AFTER_AXES]))
-
-
-def check_axis_names(axes: Sequence[str]) -> None:
-    """Refuse axes that the manifest has no column for; worth asking before a GPU is touched.
-
-    Raises:
-        InputError: an axis is called like a fixed column, or like another axis.
-    """
-    for place, axis in enumerate(axes):
-        if axis in MANIFEST_COLUMNS:
-            raise InputError("is a column of the manifest", field="prompts.axes", value=axis, remedy="rename it")
-        if axis in axes[:place]:
-            raise InputError("is given twice", field="prompts.axes", value=axis, remedy="rename one")
 
 
 def manifest_bytes(table: pa.Table) -> bytes:

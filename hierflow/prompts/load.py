@@ -11,7 +11,7 @@ from hierflow.prompts.template import expand_template
 from hierflow.prompts.text_files import existing_file, read_lines
 
 
-def load_prompts(source: PromptSource, base: Path | str, *, where: str = "prompts") -> PromptSet:
+def load_prompts(source: PromptSource, base: Path | str) -> PromptSet:
     """Read, expand and check the prompts that `source` names.
 
     Prompts are stripped at both ends and otherwise kept. Rows keep their order. Ids from a table's
@@ -22,25 +22,24 @@ def load_prompts(source: PromptSource, base: Path | str, *, where: str = "prompt
     Args:
         source: the prompts' part of a document.
         base: the document's folder; relative paths are relative to it.
-        where: the field of the document that holds `source`; errors name fields under it.
 
     Raises:
         InputError: the source, a file or a prompt is wrong. An error about the document itself names no
             file; the caller, who knows it, adds it with :meth:`InputError.located`.
     """
-    return checked_set(_rows(source, Path(base), where), where)
+    return checked_set(_rows(source, Path(base)))
 
 
-def _rows(source: PromptSource, base: Path, where: str) -> SourceRows:
-    kind = chosen_kind(source, where)
+def _rows(source: PromptSource, base: Path) -> SourceRows:
+    kind = chosen_kind(source)
     written: str = getattr(source, kind)
     if kind == "template":
-        return expand_template(written, source.axes, where)
+        return expand_template(written, source.axes)
     if kind == "text":
-        return SourceRows(texts=source.text or [], place=lambda row: f"{where}.text[{row}]")
-    path = existing_file(written, base, f"{where}.{kind}")
+        return SourceRows(texts=source.text or [], place=lambda row: f"prompts.text[{row}]")
+    path = existing_file(written, base, f"prompts.{kind}")
     if kind == "file":
         return read_lines(path)
     from hierflow.prompts.tables import read_table  # pyarrow, which listing a code location's assets does without
 
-    return read_table(path, written, source.prompt_column, source.id_column, where)
+    return read_table(path, written, source.prompt_column, source.id_column)

@@ -38,7 +38,7 @@ class SourceRows:
     columns: dict[str, Sequence[Any]] = field(default_factory=dict)
 
 
-def checked_set(rows: SourceRows, where: str) -> PromptSet:
+def checked_set(rows: SourceRows) -> PromptSet:
     """The prompt set of `rows`: texts stripped and checked, exact repetitions dropped and counted, ids filled in.
 
     Raises:
@@ -47,7 +47,7 @@ def checked_set(rows: SourceRows, where: str) -> PromptSet:
     """
     texts = [_checked_text(text.strip(), rows, row) for row, text in enumerate(rows.texts)]
     if not texts:
-        raise InputError("holds no prompts", file=rows.file, field=where, remedy="give at least one prompt")
+        raise InputError("holds no prompts", file=rows.file, field="prompts", remedy="give at least one prompt")
     settings = row_settings(rows.columns, len(texts), rows.place, rows.file)
     labels = _Labels({name: column for name, column in rows.columns.items() if name not in SETTINGS})
     ids = rows.ids if rows.ids is not None else _ids(texts, settings, labels)

@@ -88,7 +88,7 @@ class PromptSource(BaseModel):
         }
 
 
-def chosen_kind(source: PromptSource, where: str) -> Kind:
+def chosen_kind(source: PromptSource) -> Kind:
     """The one kind of source that `source` names.
 
     Raises:
@@ -97,22 +97,22 @@ def chosen_kind(source: PromptSource, where: str) -> Kind:
     given = [kind for kind in _KINDS if getattr(source, kind) is not None]
     if not given:
         raise InputError(
-            "names no prompts", field=where, remedy="give one of file, text, template with axes, or table"
+            "names no prompts", field="prompts", remedy="give one of file, text, template with axes, or table"
         )
     if len(given) > 1:
         raise InputError(
-            "are several sources at once", field=where, value=", ".join(given), remedy="keep one of them"
+            "are several sources at once", field="prompts", value=", ".join(given), remedy="keep one of them"
         )
     kind = given[0]
-    _refuse_stray_fields(source, kind, where)
+    _refuse_stray_fields(source, kind)
     return kind
 
 
-def _refuse_stray_fields(source: PromptSource, kind: Kind, where: str) -> None:
+def _refuse_stray_fields(source: PromptSource, kind: Kind) -> None:
     if kind != "template" and source.axes is not None:
         raise InputError(
             f"belong to a template, and the prompts come from {kind}",
-            field=f"{where}.axes",
+            field="prompts.axes",
             value=", ".join(source.axes),
             remedy="remove them, or give a template",
         )
@@ -122,7 +122,7 @@ def _refuse_stray_fields(source: PromptSource, kind: Kind, where: str) -> None:
         if kind != "table" and value not in (None, default):
             raise InputError(
                 f"names a column of a table, and the prompts come from {kind}",
-                field=f"{where}.{field}",
+                field=f"prompts.{field}",
                 value=value,
                 remedy="remove it, or give a table",
             )

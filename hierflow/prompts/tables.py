@@ -27,13 +27,12 @@ class _Table:
     place: Callable[[int], str]
 
 
-def read_table(path: Path, written: str, prompt_column: str, id_column: str | None, where: str) -> SourceRows:
+def read_table(path: Path, written: str, prompt_column: str, id_column: str | None) -> SourceRows:
     """The rows of a `.csv` or `.parquet` file; columns other than the prompts and ids are kept.
 
     Args:
         path: the file.
         written: the path as the document has it, for errors.
-        where: the field that holds the prompt source, for errors.
 
     Raises:
         InputError: the suffix is another, the file cannot be read, a column is missing, blank, of the wrong
@@ -43,20 +42,20 @@ def read_table(path: Path, written: str, prompt_column: str, id_column: str | No
     if path.suffix.lower() not in readers:
         raise InputError(
             "is neither .csv nor .parquet",
-            field=f"{where}.table",
+            field="prompts.table",
             value=written,
             remedy="save the table in one of these formats",
         )
     if id_column == prompt_column:
         raise InputError(
-            "is the prompt column too", field=f"{where}.id_column", value=id_column, remedy="name another"
+            "is the prompt column too", field="prompts.id_column", value=id_column, remedy="name another"
         )
     table = readers[path.suffix.lower()](path)
     for field, name in (("prompt_column", prompt_column), ("id_column", id_column)):
         if name is not None and name not in table.columns:
             raise InputError(
                 f"is not a column of {path}",
-                field=f"{where}.{field}",
+                field=f"prompts.{field}",
                 value=name,
                 remedy=f"name one of its columns ({listed(table.columns)})",
             )

@@ -18,7 +18,7 @@ _NAME = re.compile(r"(?!\d+$)[^{}.\[\]!:]+")
 _SHOWN_PLACE = 120
 
 
-def expand_template(template: str, axes: dict[str, list[str]] | None, where: str) -> SourceRows:
+def expand_template(template: str, axes: dict[str, list[str]] | None) -> SourceRows:
     """The product of the axes in their order, the last varying fastest; each axis is a column.
 
     An axis of :data:`hierflow.prompts.settings.SETTINGS`, such as `seed`, need not occur in the template.
@@ -30,14 +30,14 @@ def expand_template(template: str, axes: dict[str, list[str]] | None, where: str
         InputError: the template is malformed, it and the axes do not name each other, an axis is empty,
             repeats a value or has a name of the manifest's, or there are over a million combinations.
     """
-    pieces = _parsed(template, f"{where}.template")
-    axes = _checked_axes(axes, where)
-    _check_match([name for _, name in pieces if name is not None], axes, template, where)
+    pieces = _parsed(template, "prompts.template")
+    axes = _checked_axes(axes)
+    _check_match([name for _, name in pieces if name is not None], axes, template)
     count = math.prod(len(values) for values in axes.values())
     if count > MAX_COMBINATIONS:
         raise InputError(
             f"have {count} combinations, and a set may have {MAX_COMBINATIONS}",
-            field=f"{where}.axes",
+            field="prompts.axes",
             value=" x ".join(f"{name} ({len(values)})" for name, values in axes.items()),
             remedy="use fewer values or split the set",
         )
@@ -45,7 +45,7 @@ def expand_template(template: str, axes: dict[str, list[str]] | None, where: str
     slots = [(literal, None if name is None else list(axes).index(name)) for literal, name in pieces]
     return SourceRows(
         texts=["".join(s if at is None else row[at] for s, at in slots) for row in rows],
-        place=lambda row: f"{where}.template ({_combination(axes, rows[row])})",
+        place=lambda row: f"prompts.template ({_combination(axes, rows[row])})",
         columns=dict(zip(axes, zip(*rows, strict=True), strict=True)),
     )
 
@@ -78,19 +78,19 @@ def _parsed(template: str, field: str) -> list[tuple[str, str | None]]:
     return [*pieces, (template[end:], None)]
 
 
-def _checked_axes(axes: dict[str, list[str]] | None, where: str) -> dict[str, list[str]]:
+def _checked_axes(axes: dict[str, list[str]] | None) -> dict[str, list[str]]:
     if not axes:
         raise InputError(
             "are missing, and the template needs them",
-            field=f"{where}.axes",
+            field="prompts.axes",
             remedy="list the values of each placeholder, or give the prompts as text",
         )
     for name, values in axes.items():
-        field = f"{where}.axes.{name}"
+        field = f"prompts.axes.{name}"
         if not name.strip() or not name.isprintable() or not _NAME.fullmatch(name):
             raise InputError(
                 "cannot be an axis's name",
-                field=f"{where}.axes",
+                field="prompts.axes",
                 value=name,
                 remedy="use letters, digits, spaces and underscores, and not digits alone",
             )
@@ -104,18 +104,18 @@ def _checked_axes(axes: dict[str, list[str]] | None, where: str) -> dict[str, li
     return axes
 
 
-def _check_match(used: list[str], axes: dict[str, list[str]], template: str, where: str) -> None:
+def _check_match(used: list[str], axes: dict[str, list[str]], template: str) -> None:
     if lacking := [name for name in used if name not in axes]:
         raise InputError(
             f"has no axis for {{{lacking[0]}}}",
-            field=f"{where}.template",
+            field="prompts.template",
             value=template,
             remedy=f"add it to the axes ({listed(axes)}) or correct the name",
         )
     if unused := [name for name in axes if name not in used and name not in SETTINGS]:
         raise InputError(
             "is an axis that the template does not use",
-            field=f"{where}.axes.{unused[0]}",
+            field=f"prompts.axes.{unused[0]}",
             value=unused[0],
             remedy=f"write {{{unused[0]}}} into the template or remove the axis",
         )

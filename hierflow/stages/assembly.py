@@ -1,4 +1,4 @@
-"""Whether reports show what the store says now: manifest and gallery the records, the quality page the images."""
+"""What was done last for the set as it stood: whether reports show what the store says now."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hierflow.store import SetStore
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 
-ASSEMBLED, ASSESSED = "assembled.json", "assessed.json"
-"""The marks of manifest and gallery, and of the quality report."""
+ASSEMBLED, ASSESSED, RETAINED = "assembled.json", "assessed.json", "retained.json"
+"""The marks of manifest and gallery, of the quality report, and of the states that may go."""
 QUALITY, QUALITY_PAGE = "quality.json", "quality.html"
 """The quality report: its figures, and its page."""
 
@@ -27,7 +27,7 @@ def state_of_quality(store: SetStore, compiled: CompiledPlan, scoring: ScoringSp
 
 
 def mark(store: SetStore, which: str, state: str) -> None:
-    """Note that a report (of :data:`ASSEMBLED` and :data:`ASSESSED`) shows `state`, read before it was made."""
+    """Note that what one of the marks above stands for was done for `state`, read before it was begun."""
     write_json(store.files, which, {"state": state})
 
 
@@ -38,7 +38,7 @@ def is_assessed(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -
 
 
 def is_marked(store: SetStore, which: str, state: str) -> bool:
-    """Whether that report shows `state`."""
+    """Whether that was done for `state`."""
     try:
         return bool(read_json(store.files, which)["state"] == state)
     except (FileNotFoundError, DamagedFileError):

@@ -7,12 +7,8 @@ from typing import NamedTuple
 from hierflow.hashing import digest
 from hierflow.plan.compiled import CompiledPlan, lanes_of
 from hierflow.plan.segments import compile_plan
-from hierflow.stages.assembly import state_of_records
+from hierflow.stages.assembly import RETAINED, is_marked, mark, state_of_records
 from hierflow.stages.context import Stage
-from hierflow.store.sealed import read_json, write_json
-from hierflow.store.storage import DamagedFileError
-
-_MARK = "retained.json"
 
 
 class Dropped(NamedTuple):
@@ -32,13 +28,13 @@ def retain(stage: Stage, compiled: CompiledPlan) -> Dropped:
     """
     keep, store = stage.spec.storage.keep, stage.store
     state = digest("hierflow retention 1", keep, state_of_records(store, compiled))
-    if keep == "all" or _is_done(stage, state):
+    if keep == "all" or is_marked(store, RETAINED, state):
         return Dropped()
     stored = store.states.sizes()
     going = stored.keys() if keep == "none" else stored.keys() & passed_over(compiled)
     for name in sorted(going):
         store.states.delete(name)
-    write_json(store.files, _MARK, {"state": state})
+    mark(store, RETAINED, state)
     return Dropped(len(going), sum(stored[name] for name in going))
 
 
@@ -59,10 +55,3 @@ def passed_over(compiled: CompiledPlan) -> set[str]:
             (going if alone else staying).update(ids.at(segment, step) for step in steps)
             staying.add(ids.end(segment))
     return going - staying
-
-
-def _is_done(stage: Stage, state: str) -> bool:
-    try:
-        return bool(read_json(stage.store.files, _MARK)["state"] == state)
-    except (FileNotFoundError, DamagedFileError):
-        return False

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hierflow.errors import InputError
 from hierflow.images import MANIFEST_COLUMNS, ImageRow, build_manifest, manifest_bytes, read_manifest
 from hierflow.plan.lanes import Variant
+from hierflow.prompts.prompt_set import RESERVED_COLUMNS
 
 ROW = ImageRow(
     prompt_id="cat",
@@ -111,10 +111,8 @@ def test_a_parquet_file_of_somebody_elses_is_refused() -> None:
         read_manifest(file.getvalue().to_pybytes())
 
 
-@pytest.mark.parametrize("axes", [["prompt"], ["scores"], ["color", "color"]])
-def test_an_axis_that_has_no_column_of_its_own_is_refused(axes: list[str]) -> None:
-    with pytest.raises(InputError, match="rename"):
-        build_manifest([ROW], axes)
+def test_prompts_have_no_label_that_is_called_like_a_column() -> None:
+    assert set(MANIFEST_COLUMNS) <= RESERVED_COLUMNS
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])

@@ -13,32 +13,32 @@ from hierflow.prompts import PromptSource, load_prompts
 
 def fault(tmp_path: Path, **fields: object) -> str:
     with pytest.raises(InputError) as caught:
-        load_prompts(PromptSource(**fields), tmp_path, where="attributes.prompts")
+        load_prompts(PromptSource(**fields), tmp_path)
     return str(caught.value)
 
 
 def test_two_sources_at_once_are_refused_by_name(tmp_path: Path) -> None:
     message = fault(tmp_path, file="p.txt", text=["a dog"])
-    assert message == "attributes.prompts: 'file, text' are several sources at once; keep one of them."
+    assert message == "prompts: 'file, text' are several sources at once; keep one of them."
 
 
 def test_no_source_is_refused_with_the_four_there_are(tmp_path: Path) -> None:
     message = fault(tmp_path)
-    assert message.startswith("attributes.prompts: names no prompts;")
+    assert message.startswith("prompts: names no prompts;")
     assert all(kind in message for kind in ("file", "text", "template", "table"))
 
 
 @pytest.mark.parametrize("fields", [{"text": []}, {"text": [], "axes": None}])
 def test_an_empty_list_is_an_empty_set(tmp_path: Path, fields: dict[str, object]) -> None:
-    assert "attributes.prompts: holds no prompts" in fault(tmp_path, **fields)
+    assert "prompts: holds no prompts" in fault(tmp_path, **fields)
 
 
 @pytest.mark.parametrize(
     ("stray", "names"),
     [
-        ({"axes": {"color": ["red"]}}, "attributes.prompts.axes: 'color' belong to a template"),
-        ({"id_column": "sku"}, "attributes.prompts.id_column: 'sku' names a column of a table"),
-        ({"prompt_column": "caption"}, "attributes.prompts.prompt_column: 'caption' names a column"),
+        ({"axes": {"color": ["red"]}}, "prompts.axes: 'color' belong to a template"),
+        ({"id_column": "sku"}, "prompts.id_column: 'sku' names a column of a table"),
+        ({"prompt_column": "caption"}, "prompts.prompt_column: 'caption' names a column"),
     ],
 )
 def test_a_field_of_another_source_is_refused(tmp_path: Path, stray: dict[str, object], names: str) -> None:

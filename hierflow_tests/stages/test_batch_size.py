@@ -92,4 +92,4 @@ def test_a_batch_of_another_size_is_refused(size: Any) -> None:
     from hierflow.document import validated
 
     with pytest.raises(InputError, match=r"^batch_size: .* is neither auto nor a whole number of at least 1; "):
-        validated(DiffusionSpec, {"batch_size": size}, "")
+        validated(DiffusionSpec, {"batch_size": size})
