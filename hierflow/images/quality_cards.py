@@ -11,12 +11,12 @@ from hierflow.images.page_template import gallery_address, relative_url, shorten
 from hierflow.images.quality_charts import signed
 from hierflow.images.quality_words import decimals_of, lost_by, metric_of, outcome
 from hierflow.scoring.judgement import Judgement
-from hierflow.scoring.pair import SHARED, Pair
+from hierflow.scoring.pair import AGAIN, SHARED, SHUFFLED, STANDARD, Pair
 from hierflow.scoring.quality import Quality, Twins
 
 LETTERS = 300
 """Of a text."""
-ARMS = {SHARED: "Shared", "standard": "Standard", "again": "Standard, other seed", "shuffled": "Shuffled tree"}
+ARMS = {SHARED: "Shared", STANDARD: "Standard", AGAIN: "Standard, other seed", SHUFFLED: "Shuffled tree"}
 """What the images of a pair are called, in the order shown; the first two always are."""
 _OPTIONS = 60  # of a filter; columns of more values are found by search
 

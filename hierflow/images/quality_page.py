@@ -22,7 +22,7 @@ from hierflow.images.quality_words import (
 from hierflow.scoring.cluster_bootstrap import Interval
 from hierflow.scoring.comparison import Comparison
 from hierflow.scoring.judgement import FEWEST, Judgement, best
-from hierflow.scoring.pair import SHARED
+from hierflow.scoring.pair import AGAIN, SHARED, SHUFFLED, STANDARD
 from hierflow.scoring.quality import Quality
 
 PAIRS, TWINS, BLANK = 240, 60, 120
@@ -32,10 +32,10 @@ _VALUES = 12  # of a column, before the rest is folded away
 _PIXELATED = 128  # as in the gallery
 _EXPECTED = {  # of an arm's difference, of its win rate
     SHARED: ("the set’s own images", "the set’s own images"),
-    "again": ("0 is expected", "50% is expected"),
-    "shuffled": ("shared at random: must be below 0", "shared at random: must be below 50%"),
+    AGAIN: ("0 is expected", "50% is expected"),
+    SHUFFLED: ("shared at random: must be below 0", "shared at random: must be below 50%"),
 }
-_GROUPS = {"set": "All images of the set", SHARED: "Shared, of the pairs", "standard": "Standard, of the pairs"}
+_GROUPS = {"set": "All images of the set", SHARED: "Shared, of the pairs", STANDARD: "Standard, of the pairs"}
 _SCRIPTS = ("pictures.js", "quality.js", "compare.js")
 
 
@@ -113,7 +113,7 @@ def _facts(judged: Judgement | None, floor: float | None) -> list[tuple[str, str
 
 def _measure(judgement: Judgement, floor: float | None, is_judged: bool) -> dict[str, Any]:
     """What one metric says, as charts and tables."""
-    arms = {SHARED: judgement.arms.shared, "again": judgement.arms.again, "shuffled": judgement.arms.shuffled}
+    arms = {SHARED: judgement.arms.shared, AGAIN: judgement.arms.again, SHUFFLED: judgement.arms.shuffled}
     axis = axis_around_zero(arm.difference for arm in arms.values())
     decimals = decimals_of(judgement)
     metric = metric_of(judgement.metric)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hierflow.images.quality_charts import signed
 from hierflow.scoring.cluster_bootstrap import CONFIDENCE, Interval
 from hierflow.scoring.judgement import Judgement, best
-from hierflow.scoring.pair import SHARED, Pair
+from hierflow.scoring.pair import SHARED, STANDARD, Pair
 from hierflow.scoring.quality import Quality
 from hierflow.scoring.quality_floor import MARGIN
 
@@ -179,7 +179,7 @@ def decimals_of(judgement: Judgement) -> int:
 
 def lost_by(pair: Pair, metric: str) -> float | None:
     """How much lower the shared image's score is than the standard one's; None where one of them is not there."""
-    shared, standard = (pair.images[arm].scores.get(metric) for arm in (SHARED, "standard"))
+    shared, standard = (pair.images[arm].scores.get(metric) for arm in (SHARED, STANDARD))
     return None if shared is None or standard is None else standard - shared
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierflow.scoring.arms import ArmComparisons, compare_arms
 from hierflow.scoring.comparison import Comparison, compare
-from hierflow.scoring.pair import SHARED, Pair
+from hierflow.scoring.pair import AGAIN, SHARED, SHUFFLED, STANDARD, Pair
 from hierflow.scoring.paired_scores import PairedScores
 from hierflow.scoring.quality_floor import Verdict, quality_floor
 
@@ -40,7 +40,7 @@ def judge(pairs: Sequence[Pair], metric: str) -> Judgement | None:
     if not scored:
         return None
     shared = _side_by_side(scored, metric, SHARED)
-    arms = compare_arms(shared, _side_by_side(scored, metric, "again"), _side_by_side(scored, metric, "shuffled"))
+    arms = compare_arms(shared, _side_by_side(scored, metric, AGAIN), _side_by_side(scored, metric, SHUFFLED))
     columns: dict[str, Callable[[Pair], str]] = {"partition": lambda pair: pair.partition}
     columns |= {name: lambda pair, name=name: str(pair.axes.get(name)) for name in _columns(scored)}  # type: ignore[misc]
     by = {name: _by(scored, shared, value_of, arms.shared.band) for name, value_of in columns.items()}
@@ -64,7 +64,7 @@ def verdict(judgements: Sequence[Judgement], floor: float) -> Verdict:
 def _side_by_side(pairs: Sequence[Pair], metric: str, arm: str) -> PairedScores:
     return PairedScores(
         tried=np.array([pair.images[arm].scores[metric] for pair in pairs]),
-        standard=np.array([pair.images["standard"].scores[metric] for pair in pairs]),
+        standard=np.array([pair.images[STANDARD].scores[metric] for pair in pairs]),
         groups=np.array([pair.group for pair in pairs]),
         seeds=np.array([pair.seed for pair in pairs]),
     )

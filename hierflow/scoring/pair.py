@@ -8,6 +8,11 @@ from typing import Any
 
 SHARED = "shared"
 """The set's own image, among the arms of a pair."""
+STANDARD, AGAIN, SHUFFLED = "standard", "again", "shuffled"
+"""The others. `standard`: the prompt alone from the first step, its noise keyed as in the set. `again`: the same with
+another seed, which shows how far two standard images of one prompt lie apart. `shuffled`: on the set's own plan with
+its prompts dealt out anew among the leaves (the paper's random clustering), which a measure that is worth anything
+must see."""
 
 
 @dataclass(frozen=True)
@@ -56,4 +61,4 @@ class Pair:
     @property
     def id(self) -> tuple[str, str, str]:
         """What it is of: the policy, and the states of the shared and of the standard image."""
-        return self.policy, self.images[SHARED].state, self.images["standard"].state
+        return self.policy, self.images[SHARED].state, self.images[STANDARD].state

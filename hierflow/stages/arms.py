@@ -16,13 +16,11 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument, PlannedVariant
 from hierflow.plan.lanes import Lane, Variant
 from hierflow.prompts import PromptSet
+from hierflow.scoring.pair import AGAIN, SHUFFLED, STANDARD
 from hierflow.tree.planted import PlantedTree
 
-STANDARD, AGAIN, SHUFFLED = "standard", "again", "shuffled"
 ARMS = (STANDARD, AGAIN, SHUFFLED)
-"""`standard`: every prompt alone from the first step, its noise keyed as in the set. `again`: the same with another
-seed, which shows how far two standard images of one prompt lie apart. `shuffled`: the set's own plan with its prompts
-dealt out anew among the leaves (the paper's random clustering), which a measure that is worth anything must see."""
+"""What makes baselines."""
 
 SEEDS = 2**63
 """Seeds lie below."""

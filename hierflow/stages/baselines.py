@@ -10,10 +10,10 @@ from hierflow.hashing import digest, text_hash
 from hierflow.images import ImageRow
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
-from hierflow.scoring.pair import SHARED, ArmImage, Pair
+from hierflow.scoring.pair import SHARED, SHUFFLED, STANDARD, ArmImage, Pair
 from hierflow.stages.agreement import check_model
 from hierflow.stages.arm_images import FOLDER, arm_images, forget, path_of
-from hierflow.stages.arms import ARMS, SHUFFLED, STANDARD, Arm, arm_of, sample
+from hierflow.stages.arms import ARMS, Arm, arm_of, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.groups import Groups, group_of
 from hierflow.stages.measuring import measured_scores

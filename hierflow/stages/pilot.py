@@ -14,10 +14,11 @@ from hierflow.plan.budget import tau_within
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.cluster_bootstrap import Interval
+from hierflow.scoring.pair import STANDARD
 from hierflow.scoring.sampled_mean import SampledMean
 from hierflow.spec import QualityTarget
 from hierflow.stages.arm_images import arm_images, forget
-from hierflow.stages.arms import STANDARD, Arm, arm_of, at_tau, sample
+from hierflow.stages.arms import Arm, arm_of, at_tau, sample
 from hierflow.stages.context import Stage
 from hierflow.stages.measuring import measured_scores
 from hierflow.stages.pilot_target import metric_of

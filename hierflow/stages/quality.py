@@ -12,10 +12,9 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet
 from hierflow.scoring.judgement import judge, verdict
 from hierflow.scoring.near_duplicates import near_duplicates
-from hierflow.scoring.pair import SHARED, ArmImage
+from hierflow.scoring.pair import SHARED, STANDARD, ArmImage
 from hierflow.scoring.quality import Diversity, Quality, Twins
 from hierflow.stages.arm_images import FOLDER
-from hierflow.stages.arms import STANDARD
 from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.baselines import measure, outstanding, whole
 from hierflow.stages.context import Stage

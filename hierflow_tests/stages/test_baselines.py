@@ -12,10 +12,10 @@ import pytest
 from hierflow.hashing import text_hash
 from hierflow.images import decode_png
 from hierflow.models.families.kandinsky22 import Kandinsky22
-from hierflow.scoring.pair import SHARED, Pair
+from hierflow.scoring.pair import AGAIN, SHARED, SHUFFLED, STANDARD, Pair
 from hierflow.spec import EmbeddingSpec, ImageSetSpec
 from hierflow.stages import baselines
-from hierflow.stages.arms import AGAIN, SHUFFLED, STANDARD, arm_of, sample
+from hierflow.stages.arms import arm_of, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.baselines import measure, outstanding
 from hierflow.store.ledger import MEASURED

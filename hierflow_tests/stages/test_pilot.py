@@ -13,10 +13,10 @@ import pytest
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.scoring.choice import Scorers
-from hierflow.scoring.pair import ArmImage
+from hierflow.scoring.pair import STANDARD, ArmImage
 from hierflow.spec import ImageSetSpec, SharingSpec
 from hierflow.stages.arm_images import arm_images
-from hierflow.stages.arms import STANDARD, Arm, sample
+from hierflow.stages.arms import Arm, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
