@@ -13,10 +13,9 @@ from hierflow.images.branches import LEVELS, BranchMap, branch_map
 from hierflow.images.changes import Changes
 from hierflow.images.image_columns import image_columns
 from hierflow.images.manifest import ImageRow
-from hierflow.images.page_template import page_template, relative_url, shortened
+from hierflow.images.page_template import PIXELATED, page_template, relative_url, shortened
 from hierflow.plan.segments import Plan
 
-_PIXELATED = 128  # up to this side an image is enlarged pixel by pixel, as smoothing would hide what it is
 _ASSUMED_SIZE = (512, 512)  # only to keep the page from jumping; the real size comes with the file
 _SCRIPTS = ("grid.js", "branches.js", "viewer.js")
 _RETIRED_SHOWN, _RETIRED_LETTERS = 100, 200  # a prompts file that is replaced retires thousands
@@ -102,7 +101,7 @@ def render_gallery(
         facts=facts,
         notes=notes,
         size=image_size or _ASSUMED_SIZE,
-        pixelated=image_size is not None and max(image_size) <= _PIXELATED,
+        pixelated=image_size is not None and max(image_size) <= PIXELATED,
         cards=[_card(row, thumbnails or {}, change) for row, change in zip(rows, kinds, strict=True)],
         filters=[(columns[place].label, columns[place].options) for place in filters],
         orders=sorted({name for row in rows for name in row.scores}),

@@ -10,12 +10,11 @@ from typing import Any, get_args
 
 from hierflow.images.history import Version
 from hierflow.images.history_events import Event, Kind, events
-from hierflow.images.page_template import gallery_address, page_template, relative_url, shortened
+from hierflow.images.page_template import PIXELATED, gallery_address, page_template, relative_url, shortened
 
 PICTURES = 5000
 """Of the page, so that it stays light over years of nights; an image that was replaced has two."""
 _LETTERS = 300  # of a prompt; the gallery and the table have all of them
-_PIXELATED = 128  # as in the gallery
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -64,7 +63,7 @@ def render_history(
         left_out=len(told) - len(shown),
         gallery=relative_url(gallery),
         table=relative_url(table),
-        pixelated=max(image_size) <= _PIXELATED,
+        pixelated=max(image_size) <= PIXELATED,
     )
 
 

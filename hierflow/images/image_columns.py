@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hierflow.images.manifest import ImageRow
-
-_MOST_OPTIONS = 60  # of a filter; columns of more values are found by search
+from hierflow.images.page_template import MOST_OPTIONS
 
 
 class ImageColumn(NamedTuple):
@@ -57,7 +56,7 @@ def image_columns(
 
 def _column(label: str, values: Sequence[str], is_filter: bool = False) -> ImageColumn:
     options = list(dict.fromkeys(values))
-    is_filter = is_filter and 1 < len(options) <= _MOST_OPTIONS
+    is_filter = is_filter and 1 < len(options) <= MOST_OPTIONS
     if not is_filter and len(options) * 2 > len(values):
         return ImageColumn(label, None, values, False)
     place = {option: number for number, option in enumerate(options)}

@@ -12,6 +12,11 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined, Template
 
+PIXELATED = 128
+"""Up to this side an image is enlarged pixel by pixel, as smoothing would hide what it is."""
+MOST_OPTIONS = 60
+"""Of a filter; columns of more values are found by search."""
+
 
 @cache
 def page_template(name: str, styles: tuple[str, ...], scripts: tuple[str, ...]) -> Template:

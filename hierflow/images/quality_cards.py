@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hierflow.images.manifest import ImageRow
-from hierflow.images.page_template import gallery_address, relative_url, shortened
+from hierflow.images.page_template import MOST_OPTIONS, gallery_address, relative_url, shortened
 from hierflow.images.quality_charts import signed
 from hierflow.images.quality_words import decimals_of, lost_by, metric_of, outcome
 from hierflow.scoring.judgement import Judgement
@@ -18,7 +18,6 @@ LETTERS = 300
 """Of a text."""
 ARMS = {SHARED: "Shared", STANDARD: "Standard", AGAIN: "Standard, other seed", SHUFFLED: "Shuffled tree"}
 """What the images of a pair are called, in the order shown; the first two always are."""
-_OPTIONS = 60  # of a filter; columns of more values are found by search
 
 
 class Pictures:
@@ -129,7 +128,7 @@ def filter_columns(pairs: Sequence[Pair]) -> list[FilterColumn]:
     found = []
     for name, values in columns.items():
         place = {option: number for number, option in enumerate(dict.fromkeys(values))}
-        if 1 < len(place) <= _OPTIONS:
+        if 1 < len(place) <= MOST_OPTIONS:
             found.append(FilterColumn(name, list(place), [place[value] for value in values]))
     return found
 

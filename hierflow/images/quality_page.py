@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hierflow.images.manifest import ImageRow
-from hierflow.images.page_template import page_template, relative_url, shortened
+from hierflow.images.page_template import PIXELATED, page_template, relative_url, shortened
 from hierflow.images.quality_cards import ARMS, LETTERS, Pictures, filter_columns, pair_cards, twin_card
 from hierflow.images.quality_charts import SHARES, Axis, axis_around_zero, mark
 from hierflow.images.quality_words import (
@@ -29,7 +29,6 @@ PAIRS, TWINS, BLANK = 240, 60, 120
 """Cards that the page shows of pairs, near duplicates and blank images, so that it stays light; the file beside it
 lists all, of near duplicates the closest."""
 _VALUES = 12  # of a column, before the rest is folded away
-_PIXELATED = 128  # as in the gallery
 _EXPECTED = {  # of an arm's difference, of its win rate
     SHARED: ("the set’s own images", "the set’s own images"),
     AGAIN: ("0 is expected", "50% is expected"),
@@ -94,7 +93,7 @@ def render_quality(
         fewest=FEWEST,
         gallery=relative_url(gallery),
         table=relative_url(table),
-        pixelated=max(image_size) <= _PIXELATED,
+        pixelated=max(image_size) <= PIXELATED,
     )
 
 
