@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -97,11 +97,9 @@ class Store:
         conditioning = [conditioning_id(_ENCODER, planted.founders(int(node))) for node in plan.nodes]
         ids = StateIds(plan, conditioning, "noise")
         lane = Lane(Variant(0, 64, 64), 0, ids, plan.leaf_order)
-        state: Any = object()  # what is in it, nobody asks
         stretches = plan_work(
             {lane: [int(plan.segment_of_node[leaf]) for leaf in plan.leaf_order]},
             has=self.stored.__contains__,
-            load=lambda _: state,
             checkpoint_every=CHECKPOINT_EVERY,
         )
         made = [ids.at(each.segment, step) for each in stretches for step in range(each.first, each.last + 1)]

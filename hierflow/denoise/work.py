@@ -39,8 +39,8 @@ def plan_work(
     terminals: Mapping[Lane, Iterable[int]],
     *,
     has: Has,
-    load: Load,
-    checkpoint_every: int,
+    load: Load | None = None,
+    checkpoint_every: int = 0,
 ) -> list[Stretch]:
     """The stretches that lead to the last states of some segments, parents before children.
 
@@ -50,7 +50,8 @@ def plan_work(
     Args:
         terminals: the segments whose last states are wanted, by the lane.
         has: whether a state is stored.
-        load: a stored state, None if it turns out to be damaged.
+        load: a stored state, None if it turns out to be damaged. Without it none is opened: all that is stored counts
+            as intact, and a stretch that continues it has no source. Such stretches are counted, not executed.
         checkpoint_every: keep the states of every so many steps, besides the last of every segment; 0 for none.
     """
     stretches: list[Stretch] = []
@@ -72,7 +73,7 @@ class _Planner:
 
     lane: Lane
     has: Has
-    load: Load
+    load: Load | None
     checkpoint_every: int
     stretches: list[Stretch]
     reached: dict[int, Stretch | SamplerState | None] = field(default_factory=dict)
@@ -99,8 +100,8 @@ class _Planner:
         for step in range(last, first - 1, -1):
             if not self.has(ids.at(segment, step)):
                 continue
-            state = self.load(ids.at(segment, step))
-            if state is None:
+            state = self.load(ids.at(segment, step)) if self.load else None
+            if self.load and state is None:
                 continue
             if step == last:
                 self.reached[segment] = state

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import plan_work
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Estimate, estimate
@@ -191,11 +190,4 @@ def _edit(
 def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
     """What the images that are missing take, by which states are stored; no state is opened."""
     terminals = compiled.terminals(missing_leaves(stage, compiled, prompts))
-    present = SamplerState(None, {}, {})  # type: ignore[arg-type]  # stands for any stored state
-    stretches = plan_work(
-        terminals,
-        has=stage.store.states.__contains__,
-        load=lambda state: present,
-        checkpoint_every=0,
-    )
-    return sum(map(len, stretches))
+    return sum(map(len, plan_work(terminals, has=stage.store.states.__contains__)))

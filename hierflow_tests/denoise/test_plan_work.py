@@ -91,7 +91,7 @@ def test_checkpoints_and_last_states_are_kept_under_their_ids(
     by_node = {int(plan.plan.nodes[s.segment]): s for s in planned(plan, Stored())}
     assert by_node[2].keep == {k: at(2, k) for k in (4, 6, 8, 9)}
     assert by_node[3].keep == {k: at(3, k) for k in (4, 5)}
-    none = plan_work({plan.lanes[0]: [0, 1, 2, 3, 4]}, has=lambda s: False, load=lambda s: None, checkpoint_every=0)
+    none = plan_work({plan.lanes[0]: [0, 1, 2, 3, 4]}, has=lambda s: False)
     assert all(set(stretch.keep) == {stretch.last} for stretch in none)
 
 
@@ -132,6 +132,17 @@ def test_a_damaged_segment_falls_back_to_its_parent(plan: CompiledPlan, at: Call
     assert origin(stretches[0]) == at(4, 2)
 
 
+def test_what_is_to_be_executed_is_told_without_opening_a_state(
+    plan: CompiledPlan, at: Callable[[int, int], str]
+) -> None:
+    stored = Stored(at(4, 2), at(3, 4), at(2, 4), at(2, 6), at(1, 9))
+    terminals = plan.terminals({plan.lanes[0]: (0, 1, 2)})
+    counted = plan_work(terminals, has=stored.has)
+    assert stored.loaded == []
+    assert shown(plan, counted) == shown(plan, planned(plan, stored))
+    assert [len(stretch) for stretch in counted] == [len(stretch) for stretch in planned(plan, stored)]
+
+
 def test_every_image_index_has_states_of_its_own() -> None:
     plan = compiled(images=2)
     ends = [plan.lanes[0].ids.final(leaf) for leaf in range(3)]
@@ -153,5 +164,5 @@ def test_paths_may_be_deeper_than_pythons_stack() -> None:
     document = PlanDocument("t", "p", 1.0, {}, steps, 1, "e", "m", {}, sampling, "", ALL, (), (), (), 0, 0)
     deep = CompiledPlan(document, PlantedTree(tree, tuple(f"{i:05}" for i in range(n)), "e"))
     leaf = int(deep.plan.segment_of_node[0])
-    stretches = plan_work({deep.lanes[0]: [leaf]}, has=lambda _: False, load=lambda _: None, checkpoint_every=0)
+    stretches = plan_work({deep.lanes[0]: [leaf]}, has=lambda _: False)
     assert len(stretches) == len(deep.plan.path(0)) > 1000

@@ -37,7 +37,7 @@ class Made:
         self.stage.store.conditioning(planner.encoder).write(texts, conditioning)
         (lane,) = self.compiled.lanes
         ends = [int(segment) for segment in self.compiled.plan.segment_of_node[lane.leaves]]
-        self.stretches = plan_work({lane: ends}, has=lambda _: False, load=lambda _: None, checkpoint_every=0)
+        self.stretches = plan_work({lane: ends}, has=lambda _: False)
 
     def assert_means_are_numpys(self) -> None:
         made = node_conditioning(self.stage, self.compiled, self.stretches)
