@@ -120,7 +120,7 @@ def _generated(stage: Stage) -> Generation:
     compiled = make_plan(stage, prompts, embeddings)
     adopt(stage, compiled)
     keys = todo(stage.store, compiled)
-    denoise_trunk(stage, compiled, keys)
+    denoise_trunk(stage, compiled, prompts, keys)
     for key in keys:
         make_partition(stage, compiled, prompts, key)
     assembled = assemble(stage, compiled, prompts)

@@ -199,7 +199,8 @@ def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
 
         with run_stage(context, served) as stage:
             compiled = plan_of(context, stage)
-            executed = denoise_trunk(stage, compiled, todo(stage.store, compiled))
+            prompts = stage.store.prompts.load(compiled.document.prompts)
+            executed = denoise_trunk(stage, compiled, prompts, todo(stage.store, compiled))
         trunk, document = compiled.segments_of(None), compiled.document
         settings = digest(
             document.sampling.root(0),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.plan.lanes import Lane
 from hierflow.plan.partitions import TRUNK
+from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.batch_size import batches_of
 from hierflow.stages.context import Stage, Stopwatch
 from hierflow.stages.node_conditioning import node_conditioning
+from hierflow.stages.wanted import by_lane, unmade
 from hierflow.store.ledger import MEASURED, Entry, OpenEntry, Paid
 
 if TYPE_CHECKING:
@@ -50,8 +53,8 @@ class Denoised:
     states: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def denoise_trunk(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> int:
-    """Execute the steps above the partition cut that the partitions `keys` start from.
+def denoise_trunk(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> int:
+    """Execute the steps above the partition cut that the images which the partitions `keys` lack start from.
 
     Returns:
         The evaluations executed, 0 if everything was stored or nothing is shared above the cut.
@@ -60,8 +63,7 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> 
         RunError: the plan was made for another model.
     """
     check_model(stage, compiled)
-    terminals = _trunk_ends(stage, compiled, keys)
-    stretches = _work(stage, compiled, terminals)
+    stretches = _work(stage, _trunk_ends(stage, compiled, by_lane(unmade(stage, compiled, prompts, keys))))
     if not stretches:
         return 0
     done = _execute(stage, compiled, stretches, "trunk", "", "", frozenset(), compiled.document)
@@ -77,7 +79,7 @@ def denoise_partition(
     The ledger entry stays open, for decoding and scoring belong to the same run; the caller closes it.
     """
     terminals = compiled.terminals(leaves)
-    stretches = _work(stage, compiled, terminals)
+    stretches = _work(stage, terminals)
     wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
     slice_ = compiled.document.partition(key).slice
     return _execute(stage, compiled, stretches, "partition", key, slice_, wanted, compiled.document)
@@ -92,12 +94,25 @@ def denoise_baselines(
     after :func:`denoise_partition`.
     """
     terminals = arm.terminals(leaves)
-    stretches = _work(stage, arm, terminals)
+    stretches = _work(stage, terminals)
     wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
     return _execute(stage, arm, stretches, MEASURED, "", "", wanted, of.document if of else None)
 
 
-def _work(stage: Stage, compiled: CompiledPlan, terminals: Mapping[Lane, Iterable[int]]) -> list[Stretch]:
+def _trunk_ends(stage: Stage, compiled: CompiledPlan, leaves: Mapping[Lane, Iterable[int]]) -> dict[Lane, list[int]]:
+    """The trunk's segments whose last states are wanted for the final states of prompts (leaves), by the lane.
+
+    No state is opened: whoever finds one damaged below the trunk makes what it takes itself.
+    """
+    states, found = stage.store.states, defaultdict[Lane, list[int]](list)
+    states.refresh()
+    for stretch in plan_work(compiled.terminals(leaves), has=states.__contains__):
+        if compiled.segment_owner[stretch.segment] == TRUNK:
+            found[stretch.lane].append(stretch.segment)
+    return dict(found)
+
+
+def _work(stage: Stage, terminals: Mapping[Lane, Iterable[int]]) -> list[Stretch]:
     states, device = stage.store.states, stage.adapter.runtime.device
     states.refresh()
 
@@ -111,30 +126,6 @@ def _work(stage: Stage, compiled: CompiledPlan, terminals: Mapping[Lane, Iterabl
         load=load,
         checkpoint_every=stage.spec.sharing.checkpoint_every,
     )
-
-
-def _trunk_ends(stage: Stage, compiled: CompiledPlan, keys: Sequence[str]) -> dict[Lane, list[int]]:
-    """The trunk's segments whose last states the partitions need and the store lacks, by the lane."""
-    plan, owner = compiled.plan, compiled.segment_owner
-    stage.store.states.refresh()
-    wanted = {compiled.document.keys.index(key) for key in keys}
-    found: dict[Lane, list[int]] = {}
-    for lane in compiled.lanes:
-        ids, ends, reached = lane.ids, set[int](), set[int]()
-        for segment in plan.segment_of_node[lane.leaves]:
-            if owner[segment] not in wanted:
-                continue
-            while segment >= 0 and owner[segment] != TRUNK and segment not in reached:
-                reached.add(int(segment))
-                steps = range(int(plan.first[segment]), int(plan.last[segment]) + 1)
-                if any(ids.at(int(segment), step) in stage.store.states for step in steps):
-                    break
-                segment = plan.parent[segment]
-                if segment >= 0 and owner[segment] == TRUNK and ids.end(int(segment)) not in stage.store.states:
-                    ends.add(int(segment))
-        if ends:
-            found[lane] = sorted(ends)
-    return found
 
 
 def _execute(

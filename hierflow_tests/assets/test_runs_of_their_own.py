@@ -45,7 +45,7 @@ def test_the_trunk_is_that_of_the_runs_own_plan(tmp_path: Path, monkeypatch: pyt
     first = served.version("embedding_tree")
     seen = []
 
-    def denoise(stage: Any, compiled: Any, keys: Any) -> int:
+    def denoise(stage: Any, compiled: Any, prompts: Any, keys: Any) -> int:
         seen.append(compiled.document.id)
         return 0
 

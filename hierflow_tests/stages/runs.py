@@ -132,7 +132,7 @@ def carried_out(stage: Stage, rebuild: str = "") -> Run:
     """Every stage of one run, in the given stage."""
     compiled, prompts = planned(stage, rebuild)
     keys = todo(stage.store, compiled)
-    denoise_trunk(stage, compiled, keys)
+    denoise_trunk(stage, compiled, prompts, keys)
     for key in keys:
         make_partition(stage, compiled, prompts, key)
     assembled = assemble(stage, compiled, prompts)

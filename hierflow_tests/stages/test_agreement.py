@@ -32,7 +32,7 @@ def test_a_stale_document_cannot_execute_the_plan_of_an_edited_one(
     stale = stage_of(spec_of(tiny_learned, storage=tmp_path))
     keys = compiled.document.keys
     with pytest.raises(RunError, match=f"was made for another.* {named}.*plan again"):
-        denoise_trunk(stale, compiled, keys)
+        denoise_trunk(stale, compiled, prompts, keys)
     with pytest.raises(RunError, match=named):
         make_partition(stale, compiled, prompts, keys[0])
     assert stale.store.files.list("states") == stale.store.files.list("records") == []

@@ -56,8 +56,8 @@ def executed_ever(run: Run) -> int:
 
 def die_after_the_trunk(spec: ImageSetSpec) -> None:
     stage = stage_of(spec)
-    compiled, _ = planned(stage)
-    denoise_trunk(stage, compiled, todo(stage.store, compiled))
+    compiled, prompts = planned(stage)
+    denoise_trunk(stage, compiled, prompts, todo(stage.store, compiled))
 
 
 def lose_images(run: Run, count: int) -> None:

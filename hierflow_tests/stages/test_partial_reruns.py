@@ -11,8 +11,9 @@ import pytest
 from hierflow.hashing import text_hash
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.loaded import LoadedModel
+from hierflow.stages.outlook import look_ahead
 from hierflow.stages.planning import WHOLE
-from hierflow_tests.stages.runs import PROMPTS, STEPS, Run, assert_equal, carry_out, spec_of
+from hierflow_tests.stages.runs import PROMPTS, STEPS, Run, assert_equal, carry_out, spec_of, stage_of
 
 Refuse = Callable[[], None]
 
@@ -107,6 +108,25 @@ def test_every_image_of_a_prompt_is_kept(tiny_learned: Path, tmp_path: Path) -> 
     kept = old.keys() & new.keys()
     assert len(kept) == 10
     assert_equal({key: new[key] for key in kept}, {key: old[key] for key in kept})
+
+
+@pytest.mark.parametrize(("lost", "price"), [(1, STEPS), (3, 3 * STEPS), (5, None)])
+def test_lost_images_cost_what_a_plan_says_of_them_alone(
+    tiny_learned: Path, tmp_path: Path, lost: int, price: int | None
+) -> None:
+    """Each of the first four is another image of one prompt, so they share nothing."""
+    spec = spec_of(tiny_learned, storage=tmp_path, images_per_prompt=4, max_prompts=2, sharing={"tau": 100.0})
+    first = carry_out(spec)
+    assert first.compiled.evaluations_of(None) > 0
+    for path in [*first.stage.store.files.list("states"), *(row.image_path for row in first.assembled.rows[:lost])]:
+        first.stage.store.files.delete(path)
+    expected = look_ahead(stage_of(spec)).evaluations
+    again = carry_out(spec)
+    assert again.account.books.executed == expected == (price or expected)
+    assert again.account.books.problems == ()
+    assert_equal(again.pixels(), first.pixels())
+    paid = sum(row.evaluations_paid for row in again.assembled.rows)
+    assert paid == pytest.approx(first.account.books.executed + expected)
 
 
 def test_the_run_after_an_edit_does_nothing(tiny_learned: Path, tmp_path: Path, no_work: Refuse) -> None:

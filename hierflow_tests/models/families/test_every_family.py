@@ -94,7 +94,7 @@ def test_shared_latents_are_those_of_algorithm_1(made: Made, shared: Run) -> Non
 def test_what_is_taken_up_from_the_store_goes_on_alike(made: Made, shared: Run) -> None:
     spec = made.spec().model_copy(update={"partitions": spec_of(made.folder, max_prompts=1).partitions})
     compiled, prompts = planned(stage_of(spec))
-    denoise_trunk(stage_of(spec), compiled, compiled.document.keys)
+    denoise_trunk(stage_of(spec), compiled, prompts, compiled.document.keys)
     for key in compiled.document.keys:
         make_partition(stage_of(spec), compiled, prompts, key)
     assert_equal(carry_out(spec).latents(), shared.latents())

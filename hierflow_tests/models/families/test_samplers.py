@@ -80,7 +80,7 @@ def test_what_is_taken_up_from_the_store_goes_on_alike(made: Made, sampler: str,
         update={"partitions": spec_of(made.folder, max_prompts=1).partitions}
     )
     compiled, prompts = planned(stage_of(spec))
-    assert denoise_trunk(stage_of(spec), compiled, compiled.document.keys) > 0
+    assert denoise_trunk(stage_of(spec), compiled, prompts, compiled.document.keys) > 0
     for key in compiled.document.keys:
         make_partition(stage_of(spec), compiled, prompts, key)
     assert_equal(carry_out(spec).latents(), run.latents())
