@@ -33,7 +33,7 @@ from hierflow.prompts import PromptSet, PromptSource, load_prompts
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
-from hierflow.stages.latents import denoise_partition
+from hierflow.stages.latents import denoised_partition
 from hierflow.stages.planning import adopt, make_plan
 
 PLAIN_BATCHES = (8, 16, 32, 64)
@@ -92,9 +92,10 @@ def hierarchical(prompts: PromptSet, folder: Path, steps: int, deterministic: bo
     warm_up(adapter, max(sizes))
     before = _network_seconds(adapter, sizes)
     lanes = {lane: lane.leaves.tolist() for lane in compiled.lanes}
-    done = denoise_partition(stage, compiled, compiled.document.keys[0], lanes)
+    with denoised_partition(stage, compiled, compiled.document.keys[0], lanes) as done:
+        pass
     after = _network_seconds(adapter, sizes)
-    entry = done.close("done")
+    entry = stage.store.ledger.entries()[-1]
     assert done.executed == compiled.plan.evaluations
     return Timing(
         seconds=entry.seconds["denoise"],

@@ -39,7 +39,7 @@ from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
-from hierflow.stages.latents import denoise_partition
+from hierflow.stages.latents import denoised_partition
 from hierflow.stages.planning import adopt, make_plan
 from hierflow.store.conditioning import stacked
 
@@ -141,8 +141,9 @@ class Bench:
         """A run as `hierflow run` makes it, from plan to stored latents."""
         self._forget_peak()
         lanes = {lane: lane.leaves.tolist() for lane in self.compiled.lanes}
-        done = denoise_partition(self.stage, self.compiled, self.compiled.document.keys[0], lanes)
-        entry = done.close("done")
+        with denoised_partition(self.stage, self.compiled, self.compiled.document.keys[0], lanes) as done:
+            pass
+        entry = self.stage.store.ledger.entries()[-1]
         assert done.executed == self.compiled.plan.evaluations
         padding = entry.padding_rows / entry.network_rows
         return Row("hierarchical", done.executed, entry.seconds["denoise"], self._peak(), padding)

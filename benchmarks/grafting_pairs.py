@@ -22,7 +22,7 @@ from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed, tree_vectors
-from hierflow.stages.latents import denoise_partition
+from hierflow.stages.latents import denoised_partition
 from hierflow.stages.planning import adopt, make_plan, plan_after
 
 
@@ -141,7 +141,8 @@ def _denoise(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> None
     for key in compiled.document.keys:
         leaves = [compiled.leaf_of[text] for text in compiled.texts_of(key) if text in wanted]
         if leaves:
-            denoise_partition(stage, compiled, key, dict.fromkeys(compiled.lanes, leaves)).close("done")
+            with denoised_partition(stage, compiled, key, dict.fromkeys(compiled.lanes, leaves)):
+                pass
 
 
 def _images(stage: Stage, compiled: CompiledPlan, texts: Sequence[str]) -> npt.NDArray[np.uint8]:

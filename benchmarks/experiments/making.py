@@ -135,7 +135,7 @@ def denoised(
     Returns:
         Them, and the evaluations by the hook's count.
     """
-    stretches = plan_work(compiled.terminals(leaves), has=lambda _: False, load=lambda _: None, checkpoint_every=0)
+    stretches = plan_work(compiled.terminals(leaves), has=lambda _: False)
     for stretch in stretches:
         for step in set(also_at).intersection(range(stretch.first, stretch.last + 1)):
             stretch.keep[step] = stretch.lane.ids.at(stretch.segment, step)
@@ -151,12 +151,12 @@ def denoised(
         conditioning=node_conditioning(stage, compiled, stretches),
         representative=cache(lambda segment: min(planted.founders(int(nodes[segment])))),
         keep=keep,
-        on_level=lambda step, active: told.advance(active),
         batches=Batches(stage.adapter.runtime),
     )
     hook = frontier.prediction.meter.attach(stage.adapter.network)
     try:
-        frontier.run(stretches)
+        for _, active in frontier.run(stretches):
+            told.advance(active)
     finally:
         hook.remove()
         told.close()

@@ -7,7 +7,7 @@ served its prompts at step k - 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hierflow.denoise.batched_prediction import BatchedPrediction
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import torch
 
 Keep = Callable[[str, SamplerState], None]
-OnLevel = Callable[[int, int], None]
 
 
 class Frontier:
@@ -32,7 +31,6 @@ class Frontier:
         conditioning: for a stretch, the mean conditioning of its node by name, without a row axis; on the CPU.
         representative: for a segment, the smallest text hash of its founding members.
         keep: is given every state that a stretch wants stored, and its id.
-        on_level: is told the step and the number of nodes after every level.
         batches: how a level is divided among calls of the network; by default as device and document say.
     """
 
@@ -43,15 +41,18 @@ class Frontier:
         conditioning: Callable[[Stretch], dict[str, torch.Tensor]],
         representative: Callable[[int], str],
         keep: Keep,
-        on_level: OnLevel,
         batches: Batches | None = None,
     ) -> None:
-        self._adapter, self._on_level = adapter, on_level
+        self._adapter = adapter
         self.conditioning, self.representative, self.keep = conditioning, representative, keep
         self.prediction = BatchedPrediction(batches or Batches(adapter.runtime), adapter.rows_per_evaluation)
 
-    def run(self, stretches: Sequence[Stretch]) -> None:
-        """Execute every stretch; what they keep goes to `keep`."""
+    def run(self, stretches: Sequence[Stretch]) -> Iterator[tuple[int, int]]:
+        """Execute every stretch; what they keep goes to `keep`.
+
+        Yields:
+            After every level: the step, and the number of nodes that have it.
+        """
         import torch
 
         by_size: dict[tuple[int, int], list[Stretch]] = {}
@@ -63,10 +64,11 @@ class Frontier:
         ]
         first = min((stretch.first for stretch in stretches), default=1)
         last = max((stretch.last for stretch in stretches), default=0)
-        with torch.inference_mode():
-            for step in range(first, last + 1):
-                if nodes := sum(front.advance(step) for front in fronts):
-                    self._on_level(step, nodes)
+        for step in range(first, last + 1):
+            with torch.inference_mode():
+                nodes = sum(front.advance(step) for front in fronts)
+            if nodes:
+                yield step, nodes
 
 
 class _Front:

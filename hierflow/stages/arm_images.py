@@ -14,7 +14,7 @@ from hierflow.scoring.pair import ArmImage
 from hierflow.stages.arms import Arm
 from hierflow.stages.context import Stage
 from hierflow.stages.decoding import decode_states
-from hierflow.stages.latents import denoise_baselines
+from hierflow.stages.latents import denoised_baselines
 from hierflow.stages.pictures import opened
 from hierflow.stages.scores import CHUNK
 
@@ -46,15 +46,10 @@ def arm_images(
     leaves: dict[Lane, list[int]] = {}
     for row in missing:
         leaves.setdefault(arm.lane_of[row], []).append(arm.leaf_of[row])
-    denoised = denoise_baselines(stage, of, arm.compiled, leaves)
-    try:
+    with denoised_baselines(stage, of, arm.compiled, leaves) as denoised:
+        denoised.booking.watch.go_on("decode")
         for start in range(0, len(missing), CHUNK):
             found |= _decoded(stage, prompts, arm, missing[start : start + CHUNK], denoised)
-        denoised.watch.lap("decode")
-    except BaseException as error:
-        denoised.close("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    denoised.close("done")
     return found
 
 

@@ -107,25 +107,35 @@ class Stage:
 
 
 class Stopwatch:
-    """Wall seconds by what they went on."""
+    """Wall seconds by what they go on.
 
-    def __init__(self) -> None:
+    Args:
+        on: what they go on at first.
+    """
+
+    def __init__(self, on: str) -> None:
         self.seconds: dict[str, float] = {}
+        self._on = on
         self.restart()
 
     def restart(self) -> None:
-        """Forget the time since the last lap: another stopwatch has booked it."""
+        """Forget the time that goes on the present thing: another stopwatch has booked it."""
         self._since = time.perf_counter()
 
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap on `name`."""
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
-        self._since = now
+    def go_on(self, on: str) -> None:
+        """From now on the time goes on `on`."""
+        self._book()
+        self._on = on
 
     def rounded(self) -> Mapping[str, float]:
         """The seconds so far, to the millisecond."""
+        self._book()
         return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+
+    def _book(self) -> None:
+        now = time.perf_counter()
+        self.seconds[self._on] = self.seconds.get(self._on, 0.0) + now - self._since
+        self._since = now
 
 
 def storage_url(spec: ImageSetSpec, base: Path) -> str:

@@ -16,8 +16,8 @@ from hierflow.models.runtime import FIXED_BATCH
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.encoding import (
-    booked,
     encode,
+    encoding,
     ensure_stored,
     keep_finite,
     lost_embeddings,
@@ -125,16 +125,17 @@ def _vectors(
         return found | dict(zip(lacking, made, strict=True)), {}
     if lost := [text for text in lacking if text not in texts]:
         raise lost_embeddings(len(lost))
-    with booked(stage, len(lacking), cache) as booking:
+    with encoding(stage, len(lacking), cache) as (booking, progress):
         made = embedder.vectors([texts[text] for text in lacking])
         whole = keep_finite(cache, lacking, {"vector": made})
         maker = f"{embedder.clustering.name}, which the tree clusters by,"
         refused = {
-            text: booking.refuse(refusal(maker, the_prompt(texts[text]), embedder.dtype, _OTHER_MODEL))
+            text: refusal(maker, the_prompt(texts[text]), embedder.dtype, _OTHER_MODEL)
             for text in lacking
             if text not in whole
         }
-        booking.progress.advance(len(lacking))
+        booking.error = next(iter(refused.values()), "")
+        progress.advance(len(lacking))
     found |= {text: vector for text, vector in zip(lacking, made, strict=True) if text in whole}
     return found, refused
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import closing, contextmanager
 
 import numpy as np
 import numpy.typing as npt
 
 from hierflow.errors import RunError
 from hierflow.models.adapter import Adapter
-from hierflow.models.power import Hold
 from hierflow.models.runtime import FIXED_BATCH
 from hierflow.progress import Progress
-from hierflow.stages.context import Stage, Stopwatch
+from hierflow.stages.booking import Booking, booked
+from hierflow.stages.context import Stage
 from hierflow.store.conditioning import Conditioning, ConditioningCache
-from hierflow.store.ledger import OpenEntry
 
 SHARD = 64
 """Prompts encoded between two writes, at most: what a crash can cost."""
@@ -43,19 +40,20 @@ def encode(
     cache.forget_damaged()
     hashes, size, done = list(by_hash), FIXED_BATCH, 0
     refused: dict[str, str] = {}
-    with booked(stage, len(hashes), cache) as booking:
+    with encoding(stage, len(hashes), cache) as (booking, progress):
         while done < len(hashes):
             shard = hashes[done : done + size]
             made = adapter.encode([by_hash[text] for text in shard], shard)
-            booking.note(len(shard) * adapter.prior_evaluations_per_prompt)
+            booking.note(prior_evaluations=(done + len(shard)) * adapter.prior_evaluations_per_prompt)
             whole = keep_finite(cache, shard, made)
             for text in shard:
                 if text not in whole:
-                    refused[text] = booking.refuse(_refusal(adapter, what or the_prompt(by_hash[text])))
-            booking.progress.advance(len(shard))
+                    refused[text] = _refusal(adapter, what or the_prompt(by_hash[text]))
+            progress.advance(len(shard))
             done += len(shard)
             a_prompt = sum(array.nbytes for array in made.values()) // len(shard)
             size = max(FIXED_BATCH, min(SHARD, SHARD_BYTES // max(1, a_prompt)))
+        booking.error = next(iter(refused.values()), "")
     return refused
 
 
@@ -83,56 +81,14 @@ def ensure_stored(stage: Stage, encoder: str, hashes: Sequence[str], texts: Mapp
         raise RunError(next(iter(refused.values())))
 
 
-@dataclass
-class Booking:
-    """Books encoding in its ledger entry.
-
-    Attributes:
-        error: why a prompt was refused, the first of them; empty if none was.
-    """
-
-    entry: OpenEntry
-    hold: Hold
-    progress: Progress
-    prior_evaluations: int = 0
-    error: str = ""
-
-    def note(self, prior_evaluations: int) -> None:
-        """So many more steps of the prior have been made."""
-        self.prior_evaluations += prior_evaluations
-        self.entry.note(0, **self.so_far())
-
-    def refuse(self, why: str) -> str:
-        """A prompt could not be encoded; returns why."""
-        self.error = self.error or why
-        return why
-
-    def so_far(self) -> dict[str, Any]:
-        """What it has taken."""
-        return {"prior_evaluations": self.prior_evaluations, **self.hold.taken()}
-
-
 @contextmanager
-def booked(stage: Stage, prompts: int, cache: ConditioningCache) -> Iterator[Booking]:
-    """Books what is done within, also where it breaks off."""
-    hold, watch = Hold(stage.adapter.runtime.device), Stopwatch()
-    booking = Booking(stage.open_entry("embeddings"), hold, stage.progress("embedding prompts", prompts))
-    try:
-        yield booking
-    except BaseException as error:
-        watch.lap("encode")
-        told = f"{type(error).__name__}: {error}"
-        booking.entry.close("failed", error=told, seconds=watch.rounded(), **booking.so_far())
-        raise
-    booking.progress.close()
-    watch.lap("encode")
-    booking.entry.close(
-        "failed" if booking.error else "done",
-        error=booking.error,
-        seconds=watch.rounded(),
-        damaged=tuple(cache.damaged),
-        **booking.so_far(),
-    )
+def encoding(stage: Stage, prompts: int, cache: ConditioningCache) -> Iterator[tuple[Booking, Progress]]:
+    """Books the encoding of so many prompts, in place of what is damaged in `cache`, and shows how far it is."""
+    with (
+        booked(stage, "embeddings", "encode", damaged=tuple(cache.damaged)) as booking,
+        closing(stage.progress("embedding prompts", prompts)) as progress,
+    ):
+        yield booking, progress
 
 
 def lost_embeddings(prompts: int) -> RunError:

@@ -19,7 +19,7 @@ from hierflow.stages.agreement import check_model
 from hierflow.stages.context import Stage
 from hierflow.stages.decoding import decode_states
 from hierflow.stages.dues import Dues
-from hierflow.stages.latents import Denoised, denoise_partition
+from hierflow.stages.latents import Denoised, denoised_partition
 from hierflow.stages.scores import CHUNK, Unscored, missing_scores
 from hierflow.stages.wanted import WantedImage, by_lane, counted, earlier_images, unmade, wanted_images
 from hierflow.store.records import ImageRecord, PartitionRecord
@@ -40,28 +40,25 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     earlier = earlier_images(stage, compiled, [key])
     there = {image: _intact(stage, earlier, image) for image in wanted}
     missing = [image for image in wanted if there[image] is None]
-    denoised = denoise_partition(stage, compiled, key, by_lane(missing))
-    try:
+    with denoised_partition(stage, compiled, key, by_lane(missing)) as denoised:
+        booking = denoised.booking
+        booking.watch.go_on("decode")
         dues = _dues(stage, compiled, prompts, missing)
         todo = [image for image in wanted if (found := there[image]) is None or _lacking(compiled, found)]
         for done, chunk in _chunks(todo):
             new = [image for image in chunk if there[image] is None]
             decoded = list(_decoded(stage, compiled, prompts, denoised, new, dues))
             there |= {image: _as_before(earlier, made) for image, made in zip(new, decoded, strict=True)}
-            denoised.watch.lap("decode")
+            booking.watch.go_on("score")
             scored = _scored(stage, compiled, prompts, [found for image in chunk if (found := there[image])])
             there |= dict(zip(chunk, scored, strict=True))
-            denoised.watch.lap("score")
+            booking.watch.go_on("decode")
             images = [found for found in there.values() if found]
             record = _record(stage, compiled, key, images, denoised, len(todo) - done)
             stage.store.records.save(record)
             payers = [image for image, made in zip(new, decoded, strict=True) if not made.error]
-            denoised.pay(dues.paid_by((image.lane, image.leaf) for image in payers))
-    except BaseException as error:
-        denoised.close("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    failed = [image for image in record.images if image.error]
-    denoised.close("failed" if failed else "done", error=failed[0].error if failed else "")
+            booking.pay(dues.paid_by((image.lane, image.leaf) for image in payers))
+        booking.error = next((image.error for image in record.images if image.error), "")
     return record
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from hierflow.denoise.batched_prediction import BatchedPrediction
 from hierflow.denoise.frontier import Frontier
 from hierflow.denoise.sampler_state import SamplerState
 from hierflow.denoise.work import Stretch, ledger_work, plan_work
-from hierflow.models.power import Hold
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.plan.lanes import Lane
@@ -21,15 +21,14 @@ from hierflow.plan.partitions import TRUNK
 from hierflow.prompts import PromptSet
 from hierflow.stages.agreement import check_model
 from hierflow.stages.batch_size import batches_of
-from hierflow.stages.context import Stage, Stopwatch
+from hierflow.stages.booking import Booking, booked
+from hierflow.stages.context import Stage
 from hierflow.stages.node_conditioning import node_conditioning
 from hierflow.stages.wanted import by_lane, unmade
-from hierflow.store.ledger import MEASURED, Entry, OpenEntry, Paid
+from hierflow.store.ledger import MEASURED
 
 if TYPE_CHECKING:
     import torch
-
-_UNPARTITIONED = {"trunk": "the trunk", MEASURED: "baselines"}
 
 
 @dataclass
@@ -37,19 +36,13 @@ class Denoised:
     """What a slice's denoising left.
 
     Attributes:
-        states: the latents of the wanted states, by id, (1, ...) each, as far as they were made just now.
+        booking: its ledger entry, which is still open.
         executed: evaluations by the hook on the network.
-        stretches: what was executed.
-        watch: the time it took; later stages go on with it.
-        pay: notes in the ledger entry what images have paid, once they are recorded.
-        close: closes the ledger entry.
+        states: the latents of prompts' final states, by id, (1, ...) each, as far as they were made just now.
     """
 
-    executed: int
-    stretches: Sequence[Stretch]
-    watch: Stopwatch
-    pay: Callable[[Sequence[Paid]], None]
-    close: Callable[..., Entry]
+    booking: Booking
+    executed: int = 0
     states: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
@@ -66,37 +59,36 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys
     stretches = _work(stage, _trunk_ends(stage, compiled, by_lane(unmade(stage, compiled, prompts, keys))))
     if not stretches:
         return 0
-    done = _execute(stage, compiled, stretches, "trunk", "", "", frozenset(), compiled.document)
-    done.close("done")
-    return done.executed
+    with _booked(stage, stretches, "trunk", compiled.document) as booking:
+        return _executed(stage, compiled, stretches, booking, "the trunk").executed
 
 
-def denoise_partition(
+@contextmanager
+def denoised_partition(
     stage: Stage, compiled: CompiledPlan, key: str, leaves: Mapping[Lane, Iterable[int]]
-) -> Denoised:
-    """Execute what leads to the final states of prompts of partition `key`: leaves by their lane.
+) -> Iterator[Denoised]:
+    """Executes what leads to the final states of prompts of partition `key`: leaves by their lane.
 
-    The ledger entry stays open, for decoding and scoring belong to the same run; the caller closes it.
+    The ledger entry stays open within, for decoding and scoring belong to the same run.
     """
-    terminals = compiled.terminals(leaves)
-    stretches = _work(stage, terminals)
-    wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
-    slice_ = compiled.document.partition(key).slice
-    return _execute(stage, compiled, stretches, "partition", key, slice_, wanted, compiled.document)
+    document, stretches = compiled.document, _work(stage, compiled.terminals(leaves))
+    asked = {"partition": key, "slice": document.partition(key).slice}
+    with _booked(stage, stretches, "partition", document, **asked) as booking:
+        yield _executed(stage, compiled, stretches, booking, key)
 
 
-def denoise_baselines(
+@contextmanager
+def denoised_baselines(
     stage: Stage, of: CompiledPlan | None, arm: CompiledPlan, leaves: Mapping[Lane, Iterable[int]]
-) -> Denoised:
-    """Execute what leads to the final states of an arm's prompts: leaves by their lane.
+) -> Iterator[Denoised]:
+    """Executes what leads to the final states of an arm's prompts: leaves by their lane.
 
-    The work is booked as measured: for the set's plan `of`, or before there is one. The ledger entry stays open, as
-    after :func:`denoise_partition`.
+    The work is booked as measured: for the set's plan `of`, or before there is one. The ledger entry stays open
+    within, as that of :func:`denoised_partition` does.
     """
-    terminals = arm.terminals(leaves)
-    stretches = _work(stage, terminals)
-    wanted = frozenset(lane.ids.end(segment) for lane, own in terminals.items() for segment in own)
-    return _execute(stage, arm, stretches, MEASURED, "", "", wanted, of.document if of else None)
+    stretches = _work(stage, arm.terminals(leaves))
+    with _booked(stage, stretches, MEASURED, of.document if of else None) as booking:
+        yield _executed(stage, arm, stretches, booking, "baselines")
 
 
 def _trunk_ends(stage: Stage, compiled: CompiledPlan, leaves: Mapping[Lane, Iterable[int]]) -> dict[Lane, list[int]]:
@@ -128,117 +120,56 @@ def _work(stage: Stage, terminals: Mapping[Lane, Iterable[int]]) -> list[Stretch
     )
 
 
-def _execute(
-    stage: Stage,
-    compiled: CompiledPlan,
-    stretches: Sequence[Stretch],
-    kind: str,
-    key: str,
-    slice_: str,
-    wanted: frozenset[str],
-    of: PlanDocument | None,
-) -> Denoised:
-    """Execute stretches of `compiled`, on the account of the plan `of`, if there is one yet."""
-    work, hold = ledger_work(stretches), Hold(stage.adapter.runtime.device)
-    entry = stage.open_entry(
-        kind,
-        partition=key,
-        plan=of.id if of else "",
-        slice=slice_,
-        work=work,
-        standard=of.standard if of else 0,
-        planned=of.planned if of else 0,
-        pace=stage.pace,
-    )
+def _booked(
+    stage: Stage, stretches: Sequence[Stretch], kind: str, of: PlanDocument | None, **fields: Any
+) -> AbstractContextManager[Booking]:
+    """Books the execution of stretches, and what follows it, in an entry of its own."""
     # Damaged states are listed now: once made again they are whole again.
-    booking = _Booking(entry, hold, damaged=tuple(sorted(stage.store.states.damaged)))
-    done = Denoised(0, stretches, booking.watch, booking.pay, booking.close)
+    damaged, first = tuple(sorted(stage.store.states.damaged)), "load" if stretches else "decode"
+    work = ledger_work(stretches)
+    return booked(stage, kind, first, of, work=work, pace=stage.pace, damaged=damaged, **fields)
+
+
+def _executed(
+    stage: Stage, compiled: CompiledPlan, stretches: Sequence[Stretch], booking: Booking, what: str
+) -> Denoised:
+    """Execute stretches of `compiled`, and note it level by level; `what` they are of is for whoever watches.
+
+    Of a level that breaks off nothing counts as executed; how much of it the hook saw is booked as unaccounted for.
+    """
+    done = Denoised(booking)
     if not stretches:
         return done
+    final = {stretch.keep[stretch.last] for stretch in stretches if stretch.last == compiled.plan.steps}
 
     def keep(state_id: str, state: SamplerState) -> None:
         if bool(state.latents.isfinite().all()):  # else a later run would start from what has failed already
             stage.store.states.save(state_id, state.tensors(), state.meta())
-        if state_id in wanted:
+        if state_id in final:
             done.states[state_id] = state.latents
 
-    def on_level(step: int, nodes: int) -> None:
-        booking.note(step)
-        progress.advance(nodes)
-
+    frontier = Frontier(
+        stage.adapter,
+        conditioning=node_conditioning(stage, compiled, stretches, on_encoded=booking.restart),
+        representative=_representatives(compiled),
+        keep=keep,
+        batches=batches_of(stage),
+    )
+    prediction, network = frontier.prediction, stage.adapter.network
+    booking.watch.go_on("denoise")
+    booking.watch.seconds["startup"] = time.time() - stage.began
+    progress = stage.progress(f"denoising {what}", sum(map(len, stretches)))
+    hook = prediction.meter.attach(network)
     try:
-        conditioning = node_conditioning(stage, compiled, stretches, on_encoded=booking.restart)
-        network = stage.adapter.network
-        booking.watch.lap("load")
-        booking.watch.seconds["startup"] = time.time() - stage.began
-        progress = stage.progress(f"denoising {key or _UNPARTITIONED[kind]}", sum(map(len, stretches)))
-        frontier = Frontier(
-            stage.adapter,
-            conditioning=conditioning,
-            representative=_representatives(compiled),
-            keep=keep,
-            on_level=on_level,
-            batches=batches_of(stage),
-        )
-        booking.prediction = frontier.prediction
-        hook = frontier.prediction.meter.attach(network)
-        try:
-            frontier.run(stretches)
-        finally:
-            hook.remove()
-            progress.close()
-    except BaseException as error:
-        booking.watch.lap("denoise" if booking.prediction else "load")
-        booking.close("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    booking.watch.lap("denoise")
-    done.executed = frontier.prediction.evaluations
+        for step, nodes in frontier.run(stretches):
+            booking.note(step, **_counts(prediction))
+            progress.advance(nodes)
+    finally:
+        hook.remove()
+        progress.close()
+        booking.counts["unaccounted"] = prediction.evaluations - booking.counts.get("evaluations", 0)
+    done.executed = prediction.evaluations
     return done
-
-
-@dataclass
-class _Booking:
-    """Books a slice's denoising in its ledger entry.
-
-    Of a level that broke off nothing counts as executed; how much of it the hook saw is booked as unaccounted for.
-    """
-
-    entry: OpenEntry
-    hold: Hold
-    damaged: tuple[str, ...]
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    prediction: BatchedPrediction | None = None
-    noted: dict[str, int] = field(default_factory=dict)
-    paid: tuple[Paid, ...] = ()
-
-    def restart(self) -> None:
-        """What was taken so far is booked as encoding, in an entry of its own."""
-        self.hold.restart()
-        self.watch.restart()
-
-    def note(self, step: int) -> None:
-        """Step `step` of every node is executed."""
-        if self.prediction:
-            self.noted = _counts(self.prediction)
-        self.entry.note(step, **self.noted, **self.hold.taken())
-
-    def pay(self, paid: Sequence[Paid]) -> None:
-        """Images that are recorded have paid this."""
-        if paid:
-            self.paid += tuple(paid)
-            self.entry.note(paid=self.paid, **self.noted, **self.hold.taken())
-
-    def close(self, status: str, **fields: Any) -> Entry:
-        """Close the entry with what has been noted."""
-        seen = self.prediction.evaluations if self.prediction else 0
-        return self.entry.close(
-            status,
-            seconds=self.watch.rounded(),
-            damaged=self.damaged,
-            unaccounted=seen - self.noted.get("evaluations", 0),
-            paid=self.paid,
-            **{**self.noted, **self.hold.taken(), **fields},
-        )
 
 
 def _counts(prediction: BatchedPrediction) -> dict[str, int]:

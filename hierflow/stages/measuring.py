@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
-from hierflow.models.power import Hold
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.stages.context import Stage, Stopwatch
+from hierflow.stages.booking import Booking, booked
+from hierflow.stages.context import Stage
 from hierflow.stages.scores import Unscored, missing_scores
 from hierflow.store.ledger import MEASURED
 
 
-@contextmanager
-def measuring(stage: Stage, of: CompiledPlan | None) -> Iterator[None]:
+def measuring(stage: Stage, of: CompiledPlan | None) -> AbstractContextManager[Booking]:
     """Books the time that what is done within takes, also where it breaks off. Nothing is denoised within.
 
     Args:
         stage: the set.
         of: its plan, on whose account this is measured; None before there is one.
     """
-    hold, watch = Hold(stage.adapter.runtime.device), Stopwatch()
-    document = of.document if of else None
-    entry = stage.open_entry(
-        MEASURED,
-        plan=document.id if document else "",
-        standard=document.standard if document else 0,
-        planned=document.planned if document else 0,
-    )
-    try:
-        yield
-    except BaseException as error:
-        watch.lap("score")
-        told = f"{type(error).__name__}: {error}"
-        entry.close("failed", error=told, seconds=watch.rounded(), **hold.taken())
-        raise
-    watch.lap("score")
-    entry.close("done", seconds=watch.rounded(), **hold.taken())
+    return booked(stage, MEASURED, "score", of.document if of else None)
 
 
 def measured_scores(stage: Stage, of: CompiledPlan | None, images: Sequence[Unscored]) -> list[dict[str, float]]:

@@ -121,6 +121,22 @@ def test_a_denoiser_that_breaks_off_books_the_time_it_took(
     assert entry.seconds["denoise"] > 0
 
 
+def test_a_decoder_that_breaks_off_books_the_time_it_took(
+    tiny_learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*arguments: Any) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Kandinsky22, "decode", decode)
+    stage = stage_of(spec_of(tiny_learned, sharing={"tau": 0.0}))
+    with pytest.raises(MemoryError):
+        carried_out(stage)
+    entry = stage.store.ledger.entries()[-1]
+    assert (entry.status, entry.error, entry.unaccounted) == ("failed", "MemoryError: no room", 0)
+    assert entry.evaluations == entry.planned
+    assert "decode" in entry.seconds
+
+
 def test_a_pace_is_that_of_one_network_size_and_device(tiny_learned: Path, tmp_path: Path) -> None:
     run = carry_out(spec_of(tiny_learned, storage=tmp_path))
     entries = run.stage.store.ledger.entries()

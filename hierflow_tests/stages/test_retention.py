@@ -10,7 +10,7 @@ import pytest
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.latents import denoise_partition
+from hierflow.stages.images import make_partition
 from hierflow.stages.retention import Dropped, passed_over, retain
 from hierflow_tests.stages.runs import PROMPTS, Run, assert_equal, carried_out, carry_out, planned, spec_of, stage_of
 
@@ -143,7 +143,7 @@ def test_a_run_that_is_killed_after_it_goes_on_from_its_checkpoints(
 
     monkeypatch.setattr(Kandinsky22, "predict", die)
     with pytest.raises(KeyboardInterrupt):
-        denoise_partition(stage, compiled, key, {compiled.lanes[0]: [leaf]})
+        make_partition(stage, compiled, prompts, key)
     monkeypatch.undo()
     resumed = carry_out(spec)
     assert_equal(resumed.pixels(), undisturbed.pixels())
