@@ -13,9 +13,18 @@ from hierflow.tree import EmbeddingTree
 from hierflow.tree.planted import PlantedTree
 
 
-def founded(stage: Stage, embeddings: Embeddings, before: CompiledPlan | None) -> Layout:
-    """A tree over the prompts as they are; its partitions go on with the keys of `before` where they can."""
-    tree = EmbeddingTree.from_embeddings(embeddings.vectors, stage.spec.sharing.linkage)
+def founded(
+    stage: Stage, embeddings: Embeddings, before: CompiledPlan | None, tree: EmbeddingTree | None = None
+) -> Layout:
+    """A tree over the prompts as they are; its partitions go on with the keys of `before` where they can.
+
+    Args:
+        stage: the set.
+        embeddings: its prompts'.
+        before: the plan before; None where there is none to go on from.
+        tree: over them, where they have been clustered already.
+    """
+    tree = tree or EmbeddingTree.from_embeddings(embeddings.vectors, stage.spec.sharing.linkage)
     encoder = stage.adapter.encoder_fingerprint
     planted = PlantedTree(tree, embeddings.hashes, encoder, clustering=clustering(stage))
     bins = cut_bins(tree, stage.spec.partitions.max_prompts)

@@ -24,6 +24,7 @@ from hierflow.stages.pilot import load_pilot, pilot, pilot_name
 from hierflow.stages.pilot_target import check_sample
 from hierflow.stages.rebuilding import not_by_itself, rebuilt
 from hierflow.store.plans import LostPlanError
+from hierflow.tree import EmbeddingTree
 
 WHOLE = "all"
 """Rebuild the whole set."""
@@ -71,7 +72,7 @@ def plan_after(
     if before is None or rebuild == WHOLE or not can_grow(stage, before):
         if rebuild not in ("", WHOLE):
             raise not_by_itself(before, rebuild)
-        return _founded(stage, prompts, embeddings, before, may_measure)
+        return _founded(stage, prompts, embeddings, founded(stage, embeddings, before), may_measure)
     chosen = before.document.tau, before.document.pilot
     compiled = _compiled(stage, prompts, embeddings, grown(stage, embeddings, before), *chosen)
     if not rebuild:
@@ -79,11 +80,17 @@ def plan_after(
     return _compiled(stage, prompts, embeddings, rebuilt(stage, embeddings, compiled, rebuild), *chosen)
 
 
-def fresh_plan(stage: Stage, prompts: PromptSet, embeddings: Embeddings, tau: float) -> CompiledPlan:
-    """The plan that founding the tree anew would give; where a pilot finds tau, if it found this one."""
+def fresh_plan(
+    stage: Stage, prompts: PromptSet, embeddings: Embeddings, tau: float, tree: EmbeddingTree | None = None
+) -> CompiledPlan:
+    """The plan that founding the tree anew would give; where a pilot finds tau, if it found this one.
+
+    `tree` is over these prompts, where they have been clustered already.
+    """
+    layout = founded(stage, embeddings, None, tree)
     if stage.spec.sharing.quality is not None:
-        return _compiled(stage, prompts, embeddings, founded(stage, embeddings, None), tau)
-    return _founded(stage, prompts, embeddings, None, may_measure=False)
+        return _compiled(stage, prompts, embeddings, layout, tau)
+    return _founded(stage, prompts, embeddings, layout, may_measure=False)
 
 
 def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
@@ -101,9 +108,9 @@ def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
 
 
 def _founded(
-    stage: Stage, prompts: PromptSet, embeddings: Embeddings, before: CompiledPlan | None, may_measure: bool
+    stage: Stage, prompts: PromptSet, embeddings: Embeddings, layout: Layout, may_measure: bool
 ) -> CompiledPlan:
-    layout, sharing = founded(stage, embeddings, before), stage.spec.sharing
+    sharing = stage.spec.sharing
     if sharing.budget is None and sharing.quality is None:
         return _compiled(stage, prompts, embeddings, layout, sharing.tau)
     unshared, tau = _compiled(stage, prompts, embeddings, layout, 0.0), sharing.tau

@@ -45,21 +45,30 @@ class TreeComparison:
         return {"regret": self.regret, "drift": self.drift}
 
 
-def compare_to_fresh(stage: Stage, compiled: CompiledPlan, embeddings: Embeddings) -> TreeComparison | None:
+def compare_to_fresh(
+    stage: Stage, compiled: CompiledPlan, embeddings: Embeddings, fresh: PlantedTree | None = None
+) -> TreeComparison | None:
     """Compare a plan with the one a fresh tree over the same prompts would give; nothing is denoised.
 
     None where a tree has grown beyond what this machine has the memory to found anew.
+
+    Args:
+        stage: the set.
+        compiled: its plan.
+        embeddings: its prompts'.
+        fresh: the fresh tree, where it has been founded already.
     """
     plan, planted = compiled.plan, compiled.planted
     vectors = vectors_of(stage, planted, embeddings)
     mismatch = mean_mismatch(plan, vectors, founding_directions(planted, vectors))
-    if planted.growth is None and planted.texts == embeddings.hashes:  # it is the fresh tree
+    if planted.is_founding(embeddings.hashes):
         return TreeComparison(plan.evaluations, plan.evaluations, mismatch, mismatch)
-    if not has_room(len(embeddings.hashes)):
-        return None
-    tree = EmbeddingTree.from_embeddings(embeddings.vectors, planted.tree.linkage)
-    fresh = PlantedTree(tree, embeddings.hashes, planted.encoder)
-    fresh_plan = tree.plan(plan.tau, plan.evaluations_a_step)
+    if fresh is None:
+        if not has_room(len(embeddings.hashes)):
+            return None
+        tree = EmbeddingTree.from_embeddings(embeddings.vectors, planted.tree.linkage)
+        fresh = PlantedTree(tree, embeddings.hashes, planted.encoder)
+    fresh_plan = fresh.tree.plan(plan.tau, plan.evaluations_a_step)
     means = founding_directions(fresh, embeddings.vectors)
     return TreeComparison(
         plan.evaluations,

@@ -120,7 +120,7 @@ class PlanBook:
         document = document_from(read_json(self._storage, _plan_path(plan)))
         arrays, meta = read_arrays(self._storage, _tree_path(document.tree))
         tree = EmbeddingTree(arrays["merges"], arrays["heights"], meta["linkage"])
-        growth = Growth(arrays["generations"], arrays["labels"])
+        growth = Growth(arrays["generations"], arrays["labels"]) if arrays["generations"].any() else None
         clustering = Clustering(*meta["clustering"])
         planted = PlantedTree(tree, tuple(meta["texts"]), meta["encoder"], growth, clustering)
         return CompiledPlan(document, planted)

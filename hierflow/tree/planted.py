@@ -119,6 +119,10 @@ class PlantedTree:
         by = self.clustering.fingerprint
         return digest("hierflow tree 3", self.encoder, by, self.tree.linkage, list(self.texts), shape, grown)
 
+    def is_founding(self, texts: Sequence[str]) -> bool:
+        """Whether it is the tree that is founded over just the prompts `texts`: nothing is grafted, nobody gone."""
+        return self.growth is None and self.texts == tuple(texts)
+
     @cached_property
     def leaf_of(self) -> dict[str, int]:
         """The leaf of each text hash: the latest, where it was grafted anew."""

@@ -33,6 +33,8 @@ def test_a_plan_comes_back_with_its_tree(storage: Storage, prompts: int) -> None
     assert loaded.document.id == plan.document.id
     assert loaded.planted.id == plan.planted.id
     assert loaded.planted.texts == plan.planted.texts
+    assert loaded.planted.is_founding(plan.planted.texts)
+    assert not loaded.planted.is_founding(plan.planted.texts[1:])
     assert loaded.planted.clustering == plan.planted.clustering == Clustering("a model", "its fingerprint")
     np.testing.assert_array_equal(loaded.planted.tree.merges, plan.planted.tree.merges)
     np.testing.assert_array_equal(loaded.planted.tree.heights, plan.planted.tree.heights)
