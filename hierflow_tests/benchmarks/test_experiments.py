@@ -14,7 +14,7 @@ from benchmarks.experiments.making import Made, make, planned, stage_of
 from benchmarks.experiments.pictures import intermediate, means
 from benchmarks.experiments.prompt_sets import SETS, mini_set
 from benchmarks.experiments.runs import Run, standard
-from hierflow import generate
+from hierflow.generate import generate
 from hierflow.mini.catalogue.grammar import parse_prompt
 
 PROMPTS = mini_set("templated", 6)
