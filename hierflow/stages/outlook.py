@@ -16,7 +16,8 @@ from hierflow.stages.baselines import outstanding
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.left_out import told
-from hierflow.stages.pilot import Pilot, load_pilot, most_evaluations, pilot_name
+from hierflow.stages.pilot import Pilot, load_pilot
+from hierflow.stages.pilot_trial import trial_of
 from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.preflight import check_memory
 from hierflow.stages.todo import todo
@@ -167,9 +168,10 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
 def _pilot_at_most(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
     """The evaluations of the pilot that founding the tree of a plan takes, unless there was one."""
     target = stage.spec.sharing.quality
-    if target is None or load_pilot(stage, pilot_name(stage, compiled, prompts, target)):
+    if target is None:
         return 0
-    return most_evaluations(compiled, prompts, target)
+    trial = trial_of(stage, compiled, prompts, target)
+    return 0 if load_pilot(stage, trial.name) else trial.most_evaluations
 
 
 def _edit(

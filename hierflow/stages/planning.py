@@ -20,8 +20,9 @@ from hierflow.stages.founding import founded
 from hierflow.stages.growing import can_grow, grown
 from hierflow.stages.last_plan import last_plan
 from hierflow.stages.layout import Layout
-from hierflow.stages.pilot import load_pilot, pilot, pilot_name
+from hierflow.stages.pilot import load_pilot, pilot
 from hierflow.stages.pilot_target import check_sample
+from hierflow.stages.pilot_trial import trial_of
 from hierflow.stages.rebuilding import not_by_itself, rebuilt
 from hierflow.store.plans import LostPlanError
 from hierflow.tree import EmbeddingTree
@@ -118,13 +119,13 @@ def _founded(
         steps = unshared.document.evaluations_a_step
         tau = tau_within(sharing.budget, layout.planted.tree, steps, unshared.variant_leaves)
     elif sharing.quality is not None:
-        name = pilot_name(stage, unshared, prompts, sharing.quality)
-        found = load_pilot(stage, name)
+        trial = trial_of(stage, unshared, prompts, sharing.quality)
+        found = load_pilot(stage, trial.name)
         if found is None:
             check_sample(prompts, sharing.quality)
-            found = pilot(stage, unshared, prompts, sharing.quality) if may_measure else None
+            found = pilot(stage, trial) if may_measure else None
         if found:
-            return _compiled(stage, prompts, embeddings, layout, found.tau, name)
+            return _compiled(stage, prompts, embeddings, layout, found.tau, trial.name)
     return _compiled(stage, prompts, embeddings, layout, tau)
 
 

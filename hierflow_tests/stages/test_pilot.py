@@ -15,13 +15,15 @@ from hierflow.prompts import PromptSet, load_prompts
 from hierflow.scoring.choice import Scorers
 from hierflow.scoring.pair import STANDARD, ArmImage
 from hierflow.spec import ImageSetSpec, SharingSpec
+from hierflow.stages import pilot_trial
 from hierflow.stages.arm_images import arm_images
 from hierflow.stages.arms import Arm, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import embed
 from hierflow.stages.outlook import look_ahead
-from hierflow.stages.pilot import BUDGETS, load_pilot, pilot_name
+from hierflow.stages.pilot import load_pilot
+from hierflow.stages.pilot_trial import BUDGETS, trial_of
 from hierflow.stages.planning import fresh_plan
 from hierflow.stages.preflight import check_input
 from hierflow.terminal.plan import describe_plan
@@ -123,6 +125,25 @@ def test_an_edit_keeps_what_the_pilot_found(tiny_learned: Path, storage: str) ->
     assert look_ahead(second.stage).pilot is not None
 
 
+@pytest.mark.usefixtures("likeness")
+def test_the_tau_of_each_budget_is_sought_once(
+    tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought, real = list[float](), pilot_trial.tau_within
+
+    def tau_within(budget: float, *arguments: Any) -> float:
+        sought.append(budget)
+        return real(budget, *arguments)
+
+    monkeypatch.setattr(pilot_trial, "tau_within", tau_within)
+    planned(stage_of(spec_with(tiny_learned, LOSS, storage)))
+    assert sought == list(BUDGETS[: len(sought)])
+    sought.clear()
+    ahead = look_ahead(stage_of(spec_with(tiny_learned, LOSS / 2, storage, prompts=PROMPTS[1:])))
+    assert ahead.pilot_at_most > 0
+    assert sought == list(BUDGETS[: len(sought)])
+
+
 def test_a_score_that_images_are_not_given_is_refused(tiny_learned: Path, storage: str) -> None:
     with pytest.raises(InputError, match=r"add it: scoring\.metrics: \[vqa\]"):
         planned(stage_of(spec_with(tiny_learned, 0.01, storage, metric="vqa")))
@@ -220,7 +241,7 @@ def test_rows_outside_of_the_sample_are_part_of_what_names_a_pilot(
         compiled = fresh_plan(stage, prompts, embed(stage, prompts), 0.0)
         drawn = set(sample(compiled, prompts, 16))
         assert stage.spec.sharing.quality is not None
-        names.add(pilot_name(stage, compiled, prompts, stage.spec.sharing.quality))
+        names.add(trial_of(stage, compiled, prompts, stage.spec.sharing.quality).name)
     assert len(names) == 2
 
 
