@@ -29,7 +29,10 @@ class Embedder(Protocol):
     """A scorer that can embed images."""
 
     def image_embeddings(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """The embeddings of at least one image (uint8, height x width x 3): (images, embedding), each of length 1."""
+        """The embeddings of at least one image (uint8, height x width x 3): (images, embedding), each of length 1.
+
+        NaN where there is none.
+        """
 
 
 class Scorers:

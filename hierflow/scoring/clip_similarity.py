@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hierflow.errors import RunError
-
 if TYPE_CHECKING:
     import torch
 
@@ -52,11 +50,10 @@ class ClipSimilarity:
         self._batch = batch
 
     def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
-        """The similarity of each image (uint8, height x width x 3) and the prompt beside it.
+        """The similarity of each image (uint8, height x width x 3) and the prompt beside it; NaN where there is none.
 
         Raises:
             ValueError: the two lengths differ.
-            RunError: an encoder gave something that is not a number.
         """
         if len(images) != len(prompts):
             raise ValueError(f"{len(images)} images for {len(prompts)} prompts")
@@ -65,13 +62,13 @@ class ClipSimilarity:
         texts = self._embedded(list(prompts), self._embed_texts)
         pictures = self._embedded(list(images), self._embed_images)
         cosines = np.clip((_unit(texts) * _unit(pictures)).sum(axis=1), -1.0, 1.0)
-        for prompt, cosine in zip(prompts, cosines, strict=True):
-            if not np.isfinite(cosine):
-                raise RunError(f"the CLIP similarity of prompt {prompt[:80]!r} is {cosine}")
         return [float(cosine) for cosine in cosines]
 
     def image_embeddings(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """The embeddings of at least one image (uint8, height x width x 3): (images, embedding), each of length 1."""
+        """The embeddings of at least one image (uint8, height x width x 3): (images, embedding), each of length 1.
+
+        NaN where an encoder gives none.
+        """
         return _unit(self._embedded(list(images), self._embed_images))
 
     def _embedded(self, items: list[Any], embed: Callable[[list[Any]], torch.Tensor]) -> NDArray[np.float64]:
@@ -112,4 +109,5 @@ class ClipSimilarity:
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths: NDArray[np.float64] = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(lengths, np.finfo(np.float64).tiny)
+    with np.errstate(invalid="ignore"):  # an encoder that overflows gives infinities, which have no direction
+        return rows / np.maximum(lengths, np.finfo(np.float64).tiny)

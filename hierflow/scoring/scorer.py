@@ -26,7 +26,7 @@ class Scorer(Protocol):
         """Changes whenever a score could."""
 
     def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
-        """One finite number for each image and the prompt beside it.
+        """One number for each image and the prompt beside it; NaN, for that image alone, where there is none.
 
         Args:
             images: uint8 (height, width, 3), red green blue, of any sizes.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hierflow.errors import InputError, RunError
+from hierflow.errors import InputError
 from hierflow.hashing import digest
 from hierflow.models.batches import Batch, padded_batches
 from hierflow.models.placement import Placement
@@ -87,12 +87,11 @@ class VqaScore:
         }
 
     def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
-        """The log-odds for each image (uint8, height x width x 3) and the prompt beside it.
+        """The log-odds for each image (uint8, height x width x 3) and the prompt beside it; NaN where there are none.
 
         Raises:
             ValueError: the two lengths differ.
             InputError: the model cannot be asked; see :class:`~hierflow.scoring.question.Question`.
-            RunError: the model gave something that is not a number.
         """
         import torch
         from PIL import Image
@@ -109,9 +108,6 @@ class VqaScore:
                 ]
                 asked += asked[-1:] * (len(rows) - live)
                 scores[rows[:live]] = self._model.log_odds(asked)[:live].cpu().numpy()
-        for prompt, score in zip(prompts, scores, strict=True):
-            if not np.isfinite(score):
-                raise RunError(f"the VQA score of prompt {prompt[:80]!r} is {score}")
         return [float(score) for score in scores]
 
     def _batches(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> Iterator[Batch]:

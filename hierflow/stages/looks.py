@@ -27,7 +27,7 @@ class Look(NamedTuple):
     """How one image looks.
 
     Attributes:
-        embedding: (D,), of length 1; D is 0 where the set has no CLIP model.
+        embedding: (D,), of length 1; not finite where the model gives none. D is 0 where the set has no CLIP model.
         blank: whether it shows nothing.
     """
 
@@ -44,6 +44,10 @@ class Looks:
     """
 
     of: Mapping[str, Look]
+
+    def compares(self, image: str) -> bool:
+        """Whether an image, by SHA-256, was looked at and has an embedding to compare it with others by."""
+        return image in self.of and bool(np.isfinite(self.of[image].embedding).all())
 
     def embeddings(self, images: Sequence[str]) -> npt.NDArray[np.float64]:
         """(N, D), those of some images, by SHA-256."""
@@ -100,6 +104,9 @@ def _looked_at(stage: Stage, images: Mapping[str, str]) -> dict[str, Look]:
             rows = _embedded(embedder, list(pixels.values()))
             looked_at = zip(pixels.items(), rows, strict=True)
             found |= {sha: Look(row, bool(is_blank(image))) for (sha, image), row in looked_at}
+    for sha in found:
+        if not Looks(found).compares(sha):
+            stage.say(f"{images[sha]} has no finite embedding, and is compared with no other image")
     return found
 
 

@@ -29,7 +29,8 @@ _SAMPLE = 64
 def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow]) -> Quality:
     """Make the baselines that the sample asks for, look at all images, and write both as a file and as a page.
 
-    An image whose file is damaged is told of and left out, and is made again by whatever run needs it next.
+    An image whose file is damaged is told of and left out, and is made again by whatever run needs it next. One that
+    has no finite embedding is told of, too, and compared with no other.
 
     Args:
         stage: the set.
@@ -47,18 +48,18 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
     own = [(row.image_path, row.image_sha256) for row in rows if row.image_path]
     looks = looks_of(stage, compiled, [*own, *((image.path, image.sha256) for pair in witnesses for image in pair)])
     there = [row for row in rows if row.image_sha256 in looks.of]
-    seen = looks.embeddings([row.image_sha256 for row in there])
-    names = [f"{row.prompt_id}/{row.image_index + 1}" for row in there]
-    near = near_duplicates(seen, [row.prompt for row in there], stage.spec.scoring.near_duplicate)
+    seen = [row for row in there if looks.compares(row.image_sha256)]
+    embeddings, texts = looks.embeddings([row.image_sha256 for row in seen]), [row.prompt for row in seen]
+    near = near_duplicates(embeddings, texts, stage.spec.scoring.near_duplicate)
     closest = zip(near.pairs.tolist(), near.similarity.tolist(), strict=True)
     quality = Quality(
         judgements=judgements,
         pairs=tuple(pairs),
         verdict=None if floor is None else verdict(judgements, floor),
-        diversity=_diversity(looks, there, witnesses) if stage.scorers.embedded_by else {},
-        twins=tuple(Twins(names[one], names[other], cosine) for (one, other), cosine in closest),
+        diversity=_diversity(looks, seen, witnesses) if stage.scorers.embedded_by else {},
+        twins=tuple(Twins(_name(seen[one]), _name(seen[other]), cosine) for (one, other), cosine in closest),
         alike=near.found,
-        blank=tuple(name for name, row in zip(names, there, strict=True) if looks.of[row.image_sha256].blank),
+        blank=tuple(_name(row) for row in there if looks.of[row.image_sha256].blank),
         page=files.url(QUALITY_PAGE),
     )
     files.write(QUALITY_PAGE, _page(stage, compiled, prompts, rows, quality).encode(), durable=True)
@@ -67,11 +68,15 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
     return quality
 
 
+def _name(row: ImageRow) -> str:
+    return f"{row.prompt_id}/{row.image_index + 1}"
+
+
 def _diversity(
     looks: Looks, rows: Sequence[ImageRow], pairs: Sequence[tuple[ArmImage, ArmImage]]
 ) -> dict[str, Diversity]:
-    """Of the set's images, and of the shared and the standard ones of the pairs that could be looked at."""
-    seen = [pair for pair in pairs if all(image.sha256 in looks.of for image in pair)]
+    """Of the set's images, and of the shared and the standard ones of the pairs that can be compared."""
+    seen = [pair for pair in pairs if all(looks.compares(image.sha256) for image in pair)]
     groups = {
         "set": [row.image_sha256 for row in rows],
         SHARED: [shared.sha256 for shared, _ in seen],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,6 @@ from transformers import (
 )
 
 import hierflow.scoring
-from hierflow.errors import RunError
 from hierflow.scoring import ClipSimilarity, Scorer
 
 WEIGHTS = Path(hierflow.scoring.__file__).parents[1] / "mini" / "weights" / "prior"
@@ -109,12 +109,21 @@ def test_wrong_numbers_are_refused(scorer: ClipSimilarity, parts: dict[str, Any]
         ClipSimilarity(**parts, version="mini", batch=0)
 
 
-def test_an_embedding_that_is_no_number_is_an_error_and_not_a_score(parts: dict[str, Any]) -> None:
-    class Broken:
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_an_image_without_an_embedding_has_no_score_and_the_others_keep_theirs(
+    scorer: ClipSimilarity, parts: dict[str, Any], broken: float
+) -> None:
+    class BlindToBlack:
         device, dtype = torch.device("cpu"), torch.float32
 
         def __call__(self, inputs: torch.Tensor) -> SimpleNamespace:
-            return SimpleNamespace(image_embeds=torch.full((len(inputs), 128), torch.nan))
+            made = parts["image_encoder"](inputs).image_embeds
+            made[inputs.flatten(1).amax(dim=1) < 0] = broken
+            return SimpleNamespace(image_embeds=made)
 
-    with pytest.raises(RunError, match="similarity of prompt 'a photo of a red mug' is nan"):
-        ClipSimilarity(**{**parts, "image_encoder": Broken()}, version="mini").score(IMAGES[:1], PROMPTS[:1])
+    half_blind = ClipSimilarity(**{**parts, "image_encoder": BlindToBlack()}, version="mini", batch=4)
+    images = [IMAGES[0], np.zeros_like(IMAGES[1]), *IMAGES[2:]]
+    scores, usual = half_blind.score(images, PROMPTS), scorer.score(IMAGES, PROMPTS)
+    assert math.isnan(scores[1])
+    assert [scores[0], *scores[2:]] == [usual[0], *usual[2:]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from hierflow.errors import InputError, RunError
+from hierflow.errors import InputError
 from hierflow.scoring import Scorer
 from hierflow.scoring.vqa import VqaScore, load_vqa
 from hierflow_tests.tiny_models.judges import IMAGE, JUDGES, save_tiny_llava
@@ -179,13 +180,19 @@ def _edit_weights(folder: Path, change: Any) -> Path:
     return folder
 
 
-def test_an_answer_that_is_no_number_is_an_error_and_not_a_score(tmp_path: Path) -> None:
-    def spoil(weights: dict[str, torch.Tensor]) -> None:
-        weights["language_model.lm_head.weight"].fill_(torch.nan)
+def test_an_answer_that_is_no_number_is_none_for_that_image_and_the_others_keep_theirs(
+    llava: VqaScore, tmp_path: Path
+) -> None:
+    folder = save_tiny_llava(tmp_path)
+    letter = AutoProcessor.from_pretrained(folder).tokenizer.convert_tokens_to_ids("z")
 
-    spoilt = load_vqa(str(_edit_weights(save_tiny_llava(tmp_path), spoil)))
-    with pytest.raises(RunError, match="VQA score of prompt 'a mug' is nan"):
-        spoilt.score(IMAGES[:1], ["a mug"])
+    def spoil(weights: dict[str, torch.Tensor]) -> None:
+        weights["language_model.model.embed_tokens.weight"][letter] = torch.nan
+
+    prompts = ["a mug", "a zug", "a hat"]  # of one length: they are asked together
+    scores = load_vqa(str(_edit_weights(folder, spoil))).score(IMAGES[:3], prompts)
+    assert math.isnan(scores[1])
+    assert scores[::2] == llava.score(IMAGES[:3], prompts)[::2]
 
 
 def test_missing_weights_are_refused_and_not_drawn_at_random(tmp_path: Path) -> None:

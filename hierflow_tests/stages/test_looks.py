@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hierflow.scoring import ClipSimilarity
 from hierflow.scoring.choice import Scorers
 from hierflow.stages.looks import looks_of
 from hierflow.stages.quality import assess
@@ -62,3 +63,23 @@ def test_a_damaged_image_is_named_and_left_out_and_the_next_run_makes_it_again(
     assert files.read(row.image_path) == whole
     quality = assess(again.stage, again.compiled, again.prompts, again.assembled.rows)
     assert quality.diversity["set"].images == len(rest) + 1
+
+
+def test_an_image_without_a_finite_embedding_is_named_and_compared_with_no_other(
+    tiny_learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = carry_out(spec_of(tiny_learned))
+    real, said = ClipSimilarity.image_embeddings, list[str]()
+
+    def spoilt(self: ClipSimilarity, images: list[np.ndarray]) -> np.ndarray:
+        made = real(self, images)
+        made[0] = np.nan
+        return made
+
+    monkeypatch.setattr(ClipSimilarity, "image_embeddings", spoilt)
+    stage = replace(run.stage, say=said.append)
+    quality = assess(stage, run.compiled, run.prompts, run.assembled.rows)
+    assert quality.diversity["set"].images == len(run.assembled.rows) - 1
+    (sentence,) = said
+    assert "has no finite embedding" in sentence
+    assert sentence.partition(" ")[0] in {row.image_path for row in run.assembled.rows}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hierflow.errors import RunError
 from hierflow.mini import YES_NO_JUDGE
 from hierflow.mini.catalogue.grammar import ParsedPrompt, parse_prompt, prompt_of
 from hierflow.mini.evaluation.manifest import mentioned_accuracy, mentioned_right
@@ -27,8 +28,15 @@ class Judges:
     yes_no: VqaScore
 
     def log_odds(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.float64]:
-        """Return how sure the yes/no judge is that each picture shows its prompt."""
-        return np.array(self.yes_no.score(list(images), prompts), np.float64)
+        """Return how sure the yes/no judge is that each picture shows its prompt.
+
+        Raises:
+            RunError: it gave something that is not a number: such a judge has no figures.
+        """
+        log_odds = np.array(self.yes_no.score(list(images), prompts), np.float64)
+        if broken := np.flatnonzero(~np.isfinite(log_odds)).tolist():
+            raise RunError(f"the yes/no judge's log-odds of {prompts[broken[0]]!r} are {log_odds[broken[0]]}")
+        return log_odds
 
     def row(self, images: NDArray[np.uint8], wanted: Sequence[str | ParsedPrompt]) -> dict[str, float | None]:
         """Return what share of the pictures is as wanted, by attribute and by all that is mentioned.
