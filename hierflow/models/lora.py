@@ -13,7 +13,7 @@ from typing import Any
 from hierflow.errors import InputError
 from hierflow.models.families import Family
 from hierflow.models.fingerprint import file_fingerprint
-from hierflow.models.hub import from_hub, is_hub_id
+from hierflow.models.located import folder_or_hub, refuse_revision
 from hierflow.models.quiet import quiet_libraries
 from hierflow.spec import DiffusionSpec, LoraSpec
 
@@ -77,7 +77,8 @@ def locate_loras(spec: DiffusionSpec, base: Path, family: Family) -> tuple[Lora,
     """Find the LoRAs a document names, downloading hub files that are not cached yet.
 
     Raises:
-        InputError: there is no such file, the family takes none, or the package `peft` is missing.
+        InputError: there is no such file, it is given a revision or a `file` that it has no use for, the family takes
+            none, or the package `peft` is missing.
     """
     if not spec.loras:
         return ()
@@ -101,23 +102,32 @@ def locate_loras(spec: DiffusionSpec, base: Path, family: Family) -> tuple[Lora,
 def _located(lora: LoraSpec, base: Path, field: str) -> Lora:
     path = (base / lora.model).resolve()
     if path.is_file() and path.suffix == ".safetensors":
+        refuse_revision(lora.revision, f"{field}.revision")
+        if lora.file is not None:
+            raise InputError(
+                "goes with a folder or a hub id, and `model` is a file",
+                field=f"{field}.file",
+                value=lora.file,
+                remedy="leave it out",
+            )
         return Lora(lora.model, path, lora.weight)
-    if path.is_dir():
-        return Lora(lora.model, _file_in(path, lora, field), lora.weight)
-    if not is_hub_id(lora.model):
-        raise InputError(
-            "is neither a safetensors file, nor a folder, nor a hub id",
-            field=f"{field}.model",
-            value=lora.model,
-            remedy="give one of them",
-        )
     wanted = lora.file or _USUAL_FILE
-    folder = from_hub(lora.model, lora.revision, f"{field}.model", [wanted])
+    folder, commit = folder_or_hub(
+        lora.model,
+        base,
+        [wanted],
+        field=f"{field}.model",
+        revision=lora.revision,
+        revision_field=f"{field}.revision",
+        others=["a safetensors file"],
+    )
+    if commit is None:
+        return Lora(lora.model, _file_in(folder, lora, field), lora.weight)
     if not (folder / wanted).is_file():
         raise InputError(
             f"holds no {wanted}", field=f"{field}.model", value=lora.model, remedy="name its safetensors as `file`"
         )
-    return Lora(lora.model, folder / wanted, lora.weight, commit=folder.name)
+    return Lora(lora.model, folder / wanted, lora.weight, commit)
 
 
 def _file_in(folder: Path, lora: LoraSpec, field: str) -> Path:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hierflow.errors import InputError
 from hierflow.hashing import digest
 from hierflow.models.batches import padded_batches
-from hierflow.models.hub import from_hub, is_hub_id
+from hierflow.models.located import folder_or_hub
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
@@ -95,14 +95,8 @@ def locate_safety_check(name: str, base: Path) -> Repository:
     Raises:
         InputError: there is none, or its weights are not safetensors.
     """
-    folder = (base / name).resolve()
-    if folder.is_dir():
-        repository = Repository(folder)
-    elif is_hub_id(name):
-        folder = from_hub(name, None, _FIELD, _FILES)
-        repository = Repository(folder, commit=folder.name)
-    else:
-        raise InputError("is neither a folder nor a hub id", field=_FIELD, value=name, remedy="give one of them")
+    repository = Repository(*folder_or_hub(name, base, _FILES, field=_FIELD))
+    folder = repository.folder
     config = repository.config("", "config.json") if (folder / "config.json").is_file() else {}
     if config.get("architectures") != ["StableDiffusionSafetyChecker"] or not any(folder.glob("*.safetensors")):
         raise InputError(

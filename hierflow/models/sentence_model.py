@@ -10,7 +10,7 @@ from typing import Any
 from hierflow.errors import InputError
 from hierflow.hashing import digest
 from hierflow.models.fingerprint import folder_fingerprint
-from hierflow.models.hub import from_hub, is_hub_id
+from hierflow.models.located import folder_or_hub
 from hierflow.spec import EmbeddingSpec
 
 POOLINGS = ("cls", "max", "mean", "lasttoken")
@@ -64,19 +64,19 @@ def locate_sentence_model(spec: EmbeddingSpec, base: Path) -> SentenceModel:
     """Find the model that a document clusters by, downloading hub files that are not cached yet.
 
     Raises:
-        InputError: there is none, its weights are not safetensors, or it is made of more than is supported.
+        InputError: there is none, a folder is given a revision, the weights are not safetensors, or the model is made
+            of more than is supported.
     """
-    name, folder = spec.source, (base / spec.source).resolve()
-    if folder.is_dir():
-        return _described(name, folder, None)
-    if is_hub_id(name):
-        folder = from_hub(name, spec.revision, _FIELD, _FILES)
-        return _described(name, folder, folder.name)
-    raise _refused(
-        name,
-        "is neither `conditioning`, nor `text_encoder`, nor a folder, nor a hub id",
-        "give one of them (a hub id looks like `sentence-transformers/all-MiniLM-L6-v2`)",
+    folder, commit = folder_or_hub(
+        spec.source,
+        base,
+        _FILES,
+        field=_FIELD,
+        revision=spec.revision,
+        revision_field="embedding.revision",
+        others=["`conditioning`", "`text_encoder`"],
     )
+    return _described(spec.source, folder, commit)
 
 
 def _described(name: str, folder: Path, commit: str | None) -> SentenceModel:

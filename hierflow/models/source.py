@@ -8,7 +8,8 @@ from pathlib import Path
 from hierflow.errors import InputError
 from hierflow.mini import WEIGHTS
 from hierflow.models.families import FAMILIES, Family
-from hierflow.models.hub import from_hub, is_hub_id, weights_in
+from hierflow.models.hub import from_hub, weights_in
+from hierflow.models.located import folder_or_hub, refuse_revision
 from hierflow.models.lora import Lora, locate_loras
 from hierflow.models.repository import Repository
 from hierflow.models.runtime import resolve_runtime
@@ -16,6 +17,7 @@ from hierflow.models.safety import locate_safety_check
 from hierflow.models.weights import chosen_weights
 from hierflow.spec import DiffusionSpec
 
+_INDEX = "model_index.json"
 _DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja")
 
 
@@ -53,7 +55,8 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
         base: the folder that relative model folders are relative to.
 
     Raises:
-        InputError: there is no such model, it is not in diffusers format, or its family is not known.
+        InputError: there is no such model, it is not in diffusers format, its family is not known, or it is given a
+            revision or a prior that it has no use for.
     """
     source = _model(spec, base)
     return replace(
@@ -65,27 +68,25 @@ def locate(spec: DiffusionSpec, base: Path) -> ModelSource:
 
 def _model(spec: DiffusionSpec, base: Path) -> ModelSource:
     if spec.model == "mini":
+        _refuse(spec, ("revision", "prior", "prior_revision"), "goes with another model: `mini` has all it needs")
         kandinsky = FAMILIES["KandinskyV22Pipeline"]
         return ModelSource("mini", kandinsky, Repository(WEIGHTS / "decoder"), Repository(WEIGHTS / "prior"))
-    folder = (base / spec.model).resolve()
-    if folder.is_dir():
-        decoder = folder / "decoder"
-        repository = Repository(decoder if (decoder / "model_index.json").is_file() else folder)
-        family = _family(repository, spec.model)
-        prior = _local_prior(spec, base, folder, family) if family.prior else None
-        return _complete(ModelSource(spec.model, family, repository, prior), spec)
-    if not is_hub_id(spec.model):
-        raise InputError(
-            "is neither `mini`, nor a folder, nor a hub id",
-            field="diffusion.model",
-            value=spec.model,
-            remedy="give one of them (a hub id looks like `kandinsky-community/kandinsky-2-2-decoder`)",
-        )
-    index = from_hub(spec.model, spec.revision, "diffusion.model", ["model_index.json"])
-    family = _family(Repository(index, commit=index.name), spec.model)
-    dtype = resolve_runtime(spec, family.half).dtype
-    repository = _from_hub(spec.model, spec.revision, "diffusion.model", family.components, dtype)
-    prior = _hub_prior(spec.prior or spec.model.replace("-decoder", "-prior"), spec, dtype) if family.prior else None
+    field = "diffusion.model"
+    folder, commit = folder_or_hub(
+        spec.model,
+        base,
+        [_INDEX],
+        field=field,
+        revision=spec.revision,
+        revision_field="diffusion.revision",
+        others=["`mini`"],
+    )
+    nested = commit is None and (folder / "decoder" / _INDEX).is_file()
+    repository = Repository(folder / "decoder" if nested else folder, commit)
+    family = _family(repository, spec.model)
+    if commit:
+        repository = _from_hub(spec.model, commit, field, family.components, resolve_runtime(spec, family.half).dtype)
+    prior = _prior(spec, base, None if commit else folder, family) if family.prior else None
     return _complete(ModelSource(spec.model, family, repository, prior), spec)
 
 
@@ -97,14 +98,9 @@ def _complete(source: ModelSource, spec: DiffusionSpec) -> ModelSource:
             without one.
     """
     family = source.family
-    for field in ("prior", "prior_revision"):
-        if source.prior is None and (given := getattr(spec, field)):
-            raise InputError(
-                f"goes with a model that has a prior, and {family.title} has none",
-                field=f"diffusion.{field}",
-                value=given,
-                remedy="leave it out",
-            )
+    if source.prior is None:
+        problem = f"goes with a model that has a prior, and {family.title} has none"
+        _refuse(spec, ("prior", "prior_revision"), problem)
     parts = [(source.repository, family.components)]
     if source.prior is not None:
         parts.append((source.prior, family.encoders))
@@ -121,22 +117,40 @@ def _complete(source: ModelSource, spec: DiffusionSpec) -> ModelSource:
     return source
 
 
-def _local_prior(spec: DiffusionSpec, base: Path, folder: Path, family: Family) -> Repository:
-    prior = (base / spec.prior).resolve() if spec.prior else folder / "prior"
-    if (prior / "model_index.json").is_file():
-        return Repository(prior)
-    if spec.prior and is_hub_id(spec.prior):
-        return _hub_prior(spec.prior, spec, resolve_runtime(spec, family.half).dtype)
-    raise InputError(
-        "holds no prior (a `model_index.json`)",
-        field="diffusion.prior" if spec.prior else "diffusion.model",
-        value=str(prior),
-        remedy="set diffusion.prior to the prior's folder or hub id",
-    )
+def _refuse(spec: DiffusionSpec, fields: tuple[str, ...], problem: str) -> None:
+    for field in fields:
+        if (given := getattr(spec, field)) is not None:
+            raise InputError(problem, field=f"diffusion.{field}", value=given, remedy="leave it out")
+
+
+def _prior(spec: DiffusionSpec, base: Path, model: Path | None, family: Family) -> Repository:
+    """The prior that is named; else that in the model's folder, or (None) what its hub id says with `-prior`."""
+    name = spec.prior or spec.model.replace("-decoder", "-prior")
+    field, revision_field = "diffusion.prior", "diffusion.prior_revision"
+    dtype = resolve_runtime(spec, family.half).dtype
+    if spec.prior is not None:
+        folder, commit = folder_or_hub(
+            name, base, [_INDEX], field=field, revision=spec.prior_revision, revision_field=revision_field
+        )
+    elif model is not None:
+        refuse_revision(spec.prior_revision, revision_field)
+        folder, commit = model / "prior", None
+    else:
+        return _from_hub(name, spec.prior_revision, field, ("*",), dtype)
+    if commit:
+        return _from_hub(name, commit, field, ("*",), dtype)
+    if not (folder / _INDEX).is_file():
+        raise InputError(
+            f"holds no prior (a `{_INDEX}`)",
+            field="diffusion.model" if spec.prior is None else field,
+            value=str(folder),
+            remedy="set diffusion.prior to the prior's folder or hub id",
+        )
+    return Repository(folder)
 
 
 def _family(repository: Repository, name: str) -> Family:
-    if not (repository.folder / "model_index.json").is_file():
+    if not (repository.folder / _INDEX).is_file():
         raise InputError(
             "holds no model_index.json",
             field="diffusion.model",
@@ -154,13 +168,9 @@ def _family(repository: Repository, name: str) -> Family:
     return FAMILIES[pipeline]
 
 
-def _hub_prior(name: str, spec: DiffusionSpec, dtype: str) -> Repository:
-    return _from_hub(name, spec.prior_revision, "diffusion.prior", ("*",), dtype)
-
-
 def _from_hub(name: str, revision: str | None, field: str, components: tuple[str, ...], dtype: str) -> Repository:
     """A hub repository, of which the index and the files of `components` that are loaded are on this machine."""
-    described = ["model_index.json", *(f"{component}/{file}" for component in components for file in _DESCRIPTIONS)]
+    described = [_INDEX, *(f"{component}/{file}" for component in components for file in _DESCRIPTIONS)]
     folder = from_hub(name, revision, field, described)
     weights = chosen_weights(weights_in(name, folder, field), components, dtype)
     # The commit, for the branch may have moved between the two.

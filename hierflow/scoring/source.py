@@ -6,7 +6,8 @@ from collections.abc import Container
 from pathlib import Path
 
 from hierflow.errors import InputError
-from hierflow.models.hub import from_hub, is_hub_id
+from hierflow.models.hub import from_hub
+from hierflow.models.located import folder_or_hub
 from hierflow.models.repository import Repository
 
 _CONFIG = "config.json"
@@ -29,22 +30,15 @@ def locate_network(
         what: what it has to be, for errors ("an image-text-to-text model").
 
     Raises:
-        InputError: there is none, it is of another kind, or its weights are not safetensors.
+        InputError: there is none, a folder is given a revision, it is of another kind, or its weights are not
+            safetensors.
     """
-    folder = (base / name).resolve()
-    if folder.is_dir():
-        if revision is not None:
-            raise InputError(
-                "is a revision, which a local folder does not have",
-                field=field,
-                value=revision,
-                remedy="leave it out, or give a hub id",
-            )
-        repository = Repository(folder)
-    elif is_hub_id(name):
-        repository = _from_hub(name, revision, field)
-    else:
-        raise InputError("is neither a folder nor a hub id", field=field, value=name, remedy="give one of them")
+    revision_field = f"{field.removesuffix('.model')}.revision"
+    repository = Repository(
+        *folder_or_hub(name, base, _DESCRIPTIONS, field=field, revision=revision, revision_field=revision_field)
+    )
+    if repository.commit:
+        repository = _with_weights(repository, name, field)
     config = repository.config("", _CONFIG) if (repository.folder / _CONFIG).is_file() else {}
     if config.get("model_type") not in kinds:
         found = f"a {config['model_type']}" if "model_type" in config else "without a config.json that names its kind"
@@ -70,11 +64,9 @@ def network_fingerprint(repository: Repository) -> str:
     return repository.fingerprint("", *folders)
 
 
-def _from_hub(name: str, revision: str | None, field: str) -> Repository:
-    """The repository with exactly the weights that transformers reads; many hold the same ones in more formats."""
-    described = Repository(from_hub(name, revision, field, _DESCRIPTIONS))
+def _with_weights(described: Repository, name: str, field: str) -> Repository:
+    """The hub repository with exactly the weights that transformers reads; many hold them in more formats."""
     weights = [_WEIGHTS]
     if (described.folder / _INDEX).is_file():
         weights = sorted(set(described.config("", _INDEX).get("weight_map", {}).values()))
-    commit = described.folder.name
-    return Repository(from_hub(name, commit, field, [*_DESCRIPTIONS, *weights]), commit)
+    return Repository(from_hub(name, described.commit, field, [*_DESCRIPTIONS, *weights]), described.commit)

@@ -105,6 +105,19 @@ def test_a_model_has_a_revision_and_its_prior_one_of_its_own(hub: Hub) -> None:
     assert (prior, None) in hub.asked
 
 
+def test_the_prior_of_a_hub_model_may_lie_in_a_folder_and_the_other_way_round(hub: Hub) -> None:
+    decoder, prior = (f"someone/kandinsky-{part}" for part in ("decoder", "prior"))
+    folders = {name: str(hub.folders[name]) for name in (decoder, prior)}
+    beside = locate(DiffusionSpec(model=decoder, prior=folders[prior]), Path())
+    assert beside.prior is not None
+    assert (beside.repository.commit, beside.prior.folder) == (hub.commit(decoder), Path(folders[prior]))
+    assert prior not in {name for name, _ in hub.asked}
+    beside = locate(DiffusionSpec(model=folders[decoder], prior=prior, prior_revision="v2"), Path())
+    assert beside.prior is not None
+    assert (beside.repository.folder, beside.prior.commit) == (Path(folders[decoder]), hub.commit(prior))
+    assert (prior, "v2") in hub.asked
+
+
 def test_what_the_family_has_no_use_for_stays_where_it_is(hub: Hub) -> None:
     useless = ("v1-5-pruned.safetensors", "unet/weights.bin", "unet/model.ckpt", "image_encoder/model.safetensors")
     for file in useless:

@@ -180,6 +180,10 @@ def test_what_is_not_there_or_not_safetensors_is_refused(sd15: Path, tmp_path: P
             _ = opened(sd15, lora).encoder_fingerprint
     with pytest.raises(InputError, match=r"loras\.0\.file: 'c\.safetensors' is no file of"):
         opened(sd15, {"model": str(sd15.parent), "file": "c.safetensors"})
+    for name, field in [("a.safetensors", "file"), ("a.safetensors", "revision"), (".", "revision")]:
+        given = {"model": str(sd15.parent / name), field: "b.safetensors"}
+        with pytest.raises(InputError, match=rf"loras\.0\.{field}: 'b\.safetensors' .*; leave it out"):
+            opened(sd15, given)
     assert (
         opened(sd15, {"model": str(sd15.parent), "file": "a.safetensors"}).source.loras[0].file.name
         == "a.safetensors"

@@ -46,6 +46,21 @@ def test_the_mini_model_is_always_there(tmp_path: Path) -> None:
     assert (source.prior.folder / "model_index.json").is_file()
 
 
+@pytest.mark.parametrize("field", ["revision", "prior", "prior_revision"])
+def test_the_mini_model_takes_neither_revision_nor_prior(field: str, tmp_path: Path) -> None:
+    error = refused("mini", tmp_path, **{field: "v9"})
+    assert (error.field, error.value) == (f"diffusion.{field}", "v9")
+    assert "goes with another model" in str(error)
+
+
+@pytest.mark.parametrize("settings", [{"revision": "v9"}, {"prior_revision": "v9"}])
+@pytest.mark.parametrize("prior", [{}, {"prior": "prior"}])
+def test_a_folder_has_no_revision(model: Path, settings: dict[str, str], prior: dict[str, str]) -> None:
+    error = refused(model, model, **settings, **prior)
+    assert (error.field, error.value) == (f"diffusion.{next(iter(settings))}", "v9")
+    assert "only a model of the hub has; leave it out, or give a hub id" in str(error)
+
+
 def test_a_folder_may_hold_decoder_and_prior(model: Path) -> None:
     for name, base in ((model, Path("/")), ("model", model.parent), ("./model", model.parent)):
         source = found(name, base)
@@ -62,7 +77,7 @@ def test_the_prior_may_lie_elsewhere(model: Path) -> None:
 def test_a_name_that_stands_for_nothing_is_refused(tmp_path: Path, name: str) -> None:
     error = refused(name, tmp_path)
     assert (error.field, error.value) == ("diffusion.model", name)
-    assert "neither `mini`, nor a folder, nor a hub id" in str(error)
+    assert "neither `mini` nor a folder nor a hub id" in str(error)
 
 
 def test_a_hub_model_that_cannot_be_had_is_refused(tmp_path: Path) -> None:

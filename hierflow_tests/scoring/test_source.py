@@ -78,11 +78,11 @@ def test_weights_in_several_files_are_those_of_the_index(hub: Hub, folder: Path)
 
 def test_what_is_no_such_model_is_refused(folder: Path) -> None:
     def refused(problem: str, name: str = "judge", revision: str | None = None) -> None:
-        with pytest.raises(InputError, match=rf"scoring\.vqa: '.*' {problem}"):
+        with pytest.raises(InputError, match=rf"scoring\.vqa(\.revision)?: '.*' {problem}"):
             locate(name, folder.parent, revision)
 
     refused("is neither a folder nor a hub id; give one of them", "nowhere")
-    refused("is a revision, which a local folder does not have; leave it out", revision="v1")
+    refused("is a revision, which only a model of the hub has; leave it out, or give a hub id", revision="v1")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     refused(r"holds no safetensors weights .*pickled weights are not read")
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
