@@ -55,6 +55,10 @@ class Runtime:
         return dtype
 
 
+ON_CPU = Runtime("cpu", "float32", fixed_batch=FIXED_BATCH)
+"""What every machine has, with equal bits promised."""
+
+
 def resolve_runtime(spec: DiffusionSpec, half: str = "float16") -> Runtime:
     """Settle `auto` fields for this machine.
 

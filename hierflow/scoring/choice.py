@@ -120,7 +120,7 @@ class Scorers:
         from hierflow.scoring.question import TEMPLATE
         from hierflow.scoring.vqa import load_vqa
 
-        spec, runtime = self._spec.vqa, self._adapter.runtime
+        spec = self._spec.vqa
         if not (model := spec.model or (str(self._judge) if self._judge else None)):
             raise InputError(
                 "needs a model that reads images, and none comes with the diffusion model",
@@ -130,10 +130,9 @@ class Scorers:
             )
         return load_vqa(
             model,
+            self._adapter.runtime,
             revision=spec.revision,
             base=self._base,
-            device=runtime.device,
-            dtype=runtime.dtype,
             template=spec.question or TEMPLATE,
             field="scoring.vqa.model",
             placement=self._adapter.placement,
@@ -143,14 +142,13 @@ class Scorers:
     def _clip(self) -> ClipScore:
         from hierflow.scoring.clip_score import load_clip
 
-        spec, runtime = self._spec.clip, self._adapter.runtime
+        spec = self._spec.clip
         assert spec.model is not None
         return load_clip(
             spec.model,
+            self._adapter.runtime,
             revision=spec.revision,
             base=self._base,
-            device=runtime.device,
-            dtype=runtime.dtype,
             field="scoring.clip.model",
             placement=self._adapter.placement,
         )

@@ -14,6 +14,7 @@ from hierflow.hashing import digest
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
+from hierflow.models.runtime import ON_CPU, Runtime
 from hierflow.scoring.clip_similarity import ClipSimilarity
 from hierflow.scoring.source import locate_network, network_fingerprint
 
@@ -28,28 +29,27 @@ class ClipScore:
     Args:
         model: what the document calls the model.
         repository: where it lies.
-        device: on what it runs, such as "cpu" or "cuda:0".
-        dtype: "float32", "float16" or "bfloat16".
+        runtime: on what it runs.
         placement: of networks that make room for it while it works; None where there are none.
     """
 
     name = "clip"
 
     def __init__(
-        self, model: str, repository: Repository, device: str, dtype: str, *, placement: Placement | None = None
+        self, model: str, repository: Repository, runtime: Runtime, *, placement: Placement | None = None
     ) -> None:
-        self._name, self._repository, self._dtype = model, repository, dtype
-        self._placement = placement or Placement(device)
+        self._name, self._repository, self._runtime = model, repository, runtime
+        self._placement = placement or Placement(runtime.device)
 
     @cached_property
     def version(self) -> str:
         """Identity of the model's files and of the precision. Loads nothing."""
-        return digest("hierflow clip 1", network_fingerprint(self._repository), self._dtype)
+        return digest("hierflow clip 1", network_fingerprint(self._repository), self._runtime.dtype)
 
     @property
     def provenance(self) -> dict[str, str | None]:
         """What belongs beside the scores wherever they are shown; `commit` is None for a local folder."""
-        return {"model": self._name, "commit": self._repository.commit, "dtype": self._dtype}
+        return {"model": self._name, "commit": self._repository.commit, "dtype": self._runtime.dtype}
 
     def score(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str]) -> list[float]:
         """The cosine of each image (uint8, height x width x 3) and the prompt beside it; errors as there."""
@@ -63,7 +63,6 @@ class ClipScore:
 
     @cached_property
     def _encoders(self) -> tuple[Any, Any]:
-        import torch
         from transformers import CLIPConfig, CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
         folder = self._repository.folder
@@ -79,7 +78,7 @@ class ClipScore:
                     kind.from_pretrained(
                         folder,
                         config=tower,
-                        dtype=getattr(torch, self._dtype),
+                        dtype=self._runtime.torch_dtype,
                         use_safetensors=True,
                         local_files_only=True,
                     )
@@ -99,11 +98,10 @@ class ClipScore:
 
 def load_clip(
     model: str,
+    runtime: Runtime = ON_CPU,
     *,
     revision: str | None = None,
     base: Path = Path(),
-    device: str = "cpu",
-    dtype: str = "float32",
     field: str = "scoring.clip",
     placement: Placement | None = None,
 ) -> ClipScore:
@@ -111,10 +109,9 @@ def load_clip(
 
     Args:
         model: a hub id or a folder, relative to `base`, of a `CLIPModel` (PickScore and most of OpenCLIP's are).
+        runtime: on what it runs.
         revision: of the hub repository.
         base: the folder that relative folders are relative to.
-        device: such as "cpu" or "cuda:0".
-        dtype: "float32", "float16" or "bfloat16".
         field: the document's field that names the model, for errors.
         placement: as :class:`ClipScore` takes it.
 
@@ -122,4 +119,4 @@ def load_clip(
         InputError: there is no such model, it is no CLIP, or its weights are not safetensors.
     """
     repository = locate_network(model, revision, base, field=field, kinds={"clip"}, what="a CLIP of transformers")
-    return ClipScore(model, repository, device, dtype, placement=placement)
+    return ClipScore(model, repository, runtime, placement=placement)

@@ -10,7 +10,7 @@ from hierflow.errors import InputError
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
 from hierflow.models.runtime import Runtime
-from hierflow.scoring.answer import answer_tokens, log_odds
+from hierflow.scoring.answer import ANSWER, answer_tokens, log_odds
 from hierflow.scoring.question import Question
 
 if TYPE_CHECKING:
@@ -27,18 +27,15 @@ class ImageTextModel:
         repository: where it lies.
         runtime: on what it runs.
         template: the question, with `{prompt}` where the prompt goes.
-        answer: the answer that is listened for, in any spelling that is one token.
         field: the document's field that names it, for errors.
 
     Raises:
         InputError: on use, the model cannot be asked; see also :class:`~hierflow.scoring.question.Question`.
     """
 
-    def __init__(
-        self, name: str, repository: Repository, runtime: Runtime, template: str, answer: str, field: str
-    ) -> None:
+    def __init__(self, name: str, repository: Repository, runtime: Runtime, template: str, field: str) -> None:
         self._name, self._repository, self._runtime = name, repository, runtime
-        self._template, self._answer, self._field = template, answer, field
+        self._template, self._field = template, field
 
     def log_odds(self, asked: list[dict[str, torch.Tensor]]) -> torch.Tensor:
         """(B,) float64, the log-odds of the answer to each of a batch's questions, as :attr:`question` makes them."""
@@ -94,9 +91,9 @@ class ImageTextModel:
 
     @cached_property
     def _tokens(self) -> list[int]:
-        if tokens := answer_tokens(self._processor.tokenizer, self._answer):
+        if tokens := answer_tokens(self._processor.tokenizer, ANSWER):
             return tokens
-        raise self._unfit(f"has no token that reads {self._answer!r}", "listen for an answer of one token")
+        raise self._unfit(f"has no token that reads {ANSWER!r}", "take a model that has one")
 
     @cached_property
     def _decoder_start(self) -> list[int]:

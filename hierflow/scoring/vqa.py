@@ -15,7 +15,7 @@ from hierflow.models.batches import Batch, padded_batches
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
-from hierflow.models.runtime import FIXED_BATCH, Runtime
+from hierflow.models.runtime import FIXED_BATCH, ON_CPU, Runtime
 from hierflow.scoring.answer import ANSWER
 from hierflow.scoring.image_text_model import ImageTextModel
 from hierflow.scoring.question import TEMPLATE
@@ -39,7 +39,6 @@ class VqaScore:
         repository: where it lies.
         runtime: on what it runs; bits are promised where it has a fixed batch.
         template: the question, with `{prompt}` where the prompt goes.
-        answer: the answer that is listened for, in any spelling that is one token.
         field: the document's field that names the model, for errors.
         placement: of networks that make room for the model while it works; None where there are none.
 
@@ -56,7 +55,6 @@ class VqaScore:
         runtime: Runtime,
         *,
         template: str = TEMPLATE,
-        answer: str = ANSWER,
         field: str = "scoring.vqa",
         placement: Placement | None = None,
     ) -> None:
@@ -65,14 +63,14 @@ class VqaScore:
                 "has no place for the prompt", field=field, value=template, remedy="write {prompt} where it goes"
             )
         self._name, self._repository, self._runtime = model, repository, runtime
-        self._template, self._answer = template, answer
-        self._model = ImageTextModel(model, repository, runtime, template, answer, field)
+        self._template = template
+        self._model = ImageTextModel(model, repository, runtime, template, field)
         self._placement = placement or Placement(runtime.device)
 
     @cached_property
     def version(self) -> str:
         """Identity of the model's files, the question, the answer and the precision. Loads nothing."""
-        asked = (self._template, self._answer, self._runtime.dtype, FIXED_BATCH)
+        asked = (self._template, ANSWER, self._runtime.dtype, FIXED_BATCH)
         return digest("hierflow vqa 1", network_fingerprint(self._repository), *asked)
 
     @property
@@ -82,7 +80,7 @@ class VqaScore:
             "model": self._name,
             "commit": self._repository.commit,
             "template": self._template,
-            "answer": self._answer,
+            "answer": ANSWER,
             "dtype": self._runtime.dtype,
         }
 
@@ -123,13 +121,11 @@ class VqaScore:
 
 def load_vqa(
     model: str,
+    runtime: Runtime = ON_CPU,
     *,
     revision: str | None = None,
     base: Path = Path(),
-    device: str = "cpu",
-    dtype: str = "float32",
     template: str = TEMPLATE,
-    answer: str = ANSWER,
     field: str = "scoring.vqa",
     placement: Placement | None = None,
 ) -> VqaScore:
@@ -137,12 +133,10 @@ def load_vqa(
 
     Args:
         model: a hub id or a folder, relative to `base`, of any image-text-to-text model of transformers.
+        runtime: on what it runs, and whether bits are promised.
         revision: of the hub repository.
         base: the folder that relative folders are relative to.
-        device: such as "cpu" or "cuda:0".
-        dtype: "float32", "float16" or "bfloat16".
         template: the question, with `{prompt}` where the prompt goes.
-        answer: the answer that is listened for, in any spelling that is one token.
         field: the document's field that names the model, for errors.
         placement: as :class:`VqaScore` takes it.
 
@@ -155,6 +149,4 @@ def load_vqa(
     repository = locate_network(
         model, revision, base, field=field, kinds=kinds, what="an image-text-to-text model of transformers"
     )
-    promised = device == "cpu" and dtype == "float32"
-    runtime = Runtime(device, dtype, fixed_batch=FIXED_BATCH if promised else None)
-    return VqaScore(model, repository, runtime, template=template, answer=answer, field=field, placement=placement)
+    return VqaScore(model, repository, runtime, template=template, field=field, placement=placement)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from hierflow.document import validated
 from hierflow.errors import InputError
 from hierflow.models.registry import open_model
+from hierflow.models.runtime import FIXED_BATCH
 from hierflow.scoring.choice import Scorers
+from hierflow.scoring.image_text_model import ImageTextModel
 from hierflow.spec import DiffusionSpec, ScoringSpec
 from hierflow_tests.tiny_models.clip import save_tiny_clip
 from hierflow_tests.tiny_models.judges import save_tiny_llava
@@ -58,6 +62,18 @@ def test_the_judge_that_reads_images_comes_first(tiny_learned: Path, tiny_llava:
     assert given.versions["vqa"] == both.versions["vqa"]
     asked = scorers(tiny_learned, metrics=["vqa"], vqa={"model": str(tiny_llava), "question": "{prompt}?"})
     assert asked.versions["vqa"] != both.versions["vqa"]
+
+
+@pytest.mark.parametrize("settings", [{"deterministic": False}, {"dtype": "bfloat16", "deterministic": True}])
+def test_whether_bits_are_promised_the_document_says_for_the_judge_too(
+    tiny_learned: Path, tiny_llava: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    monkeypatch.setattr(ImageTextModel, "log_odds", lambda self, asked: sizes.append(len(asked)) or torch.ones(8))
+    adapter = open_model(DiffusionSpec(model=str(tiny_learned), steps=4, **settings), Path())
+    section = ScoringSpec.model_validate({"metrics": ["vqa"], "vqa": {"model": str(tiny_llava)}})
+    Scorers(section, adapter, Path(), None).of("vqa").score([np.zeros((32, 32, 3), np.uint8)], ["a mug"])
+    assert sizes == [FIXED_BATCH if settings["deterministic"] else 1]
 
 
 def test_a_score_without_a_model_is_refused_with_the_field_to_set(tiny_learned: Path) -> None:

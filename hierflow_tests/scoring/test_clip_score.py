@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from PIL import Image
 from transformers import CLIPModel, CLIPProcessor
 
 from hierflow.errors import InputError
+from hierflow.models.runtime import ON_CPU
 from hierflow.scoring import Scorer
 from hierflow.scoring.clip_score import ClipScore, load_clip
 from hierflow_tests.tiny_models.clip import save_tiny_clip
 from hierflow_tests.tiny_models.parts import READS
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8))
+HALF = replace(ON_CPU, dtype="bfloat16", fixed_batch=None)
 PROMPTS = ["a mug", "a red mug", "a hat", "a blue chair", "a cat"]
 
 
@@ -50,13 +53,13 @@ def test_it_is_a_scorer_called_clip(clip: ClipScore) -> None:
 
 
 def test_its_provenance_says_what_was_asked(folder: Path) -> None:
-    found = load_clip(str(folder), dtype="bfloat16").provenance
+    found = load_clip(str(folder), HALF).provenance
     assert found == {"model": str(folder), "commit": None, "dtype": "bfloat16"}
 
 
 def test_the_version_follows_files_and_precision_and_loads_nothing(folder: Path, tmp_path: Path) -> None:
     one, again = load_clip(str(folder)), load_clip(str(folder))
-    other, half = load_clip(str(save_tiny_clip(tmp_path, seed=1))), load_clip(str(folder), dtype="bfloat16")
+    other, half = load_clip(str(save_tiny_clip(tmp_path, seed=1))), load_clip(str(folder), HALF)
     assert one.version == again.version
     assert len({one.version, other.version, half.version}) == 3
     assert "_encoders" not in vars(one)

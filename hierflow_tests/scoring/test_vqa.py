@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from hierflow.errors import InputError
+from hierflow.models.runtime import FIXED_BATCH, ON_CPU
 from hierflow.scoring import Scorer
+from hierflow.scoring.image_text_model import ImageTextModel
 from hierflow.scoring.vqa import VqaScore, load_vqa
 from hierflow_tests.tiny_models.judges import IMAGE, JUDGES, save_tiny_llava
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (11, 32, 32, 3), dtype=np.uint8))
+HALF = replace(ON_CPU, dtype="bfloat16", fixed_batch=None)
 PROMPTS = ["a mug", "a red mug", "a hat", "a blue chair", "a cat", "a dog", "a fox", "an owl", "a bee", "an ant", "a"]
 
 
@@ -128,7 +132,7 @@ def test_the_version_follows_files_template_and_precision_and_loads_nothing(
     shutil.copytree(folders["llava"], tmp_path / "copy")
     others = [
         load_vqa("other", base=tmp_path),
-        load_vqa(str(folders["llava"]), dtype="bfloat16"),
+        load_vqa(str(folders["llava"]), HALF),
         load_vqa(str(folders["llava"]), template="Is this {prompt}? Answer yes or no."),
     ]
     assert load_vqa("copy", base=tmp_path).version == usual.version
@@ -162,7 +166,7 @@ def test_the_template_decides_the_question(folders: dict[str, Path]) -> None:
 
 
 def test_half_precision_is_as_good_within_rounding(folders: dict[str, Path], llava: VqaScore) -> None:
-    half = load_vqa(str(folders["llava"]), dtype="bfloat16").score(IMAGES, PROMPTS)
+    half = load_vqa(str(folders["llava"]), HALF).score(IMAGES, PROMPTS)
     whole = llava.score(IMAGES, PROMPTS)
     assert half != whole
     assert half == pytest.approx(whole, abs=0.15)
@@ -204,12 +208,28 @@ def test_missing_weights_are_refused_and_not_drawn_at_random(tmp_path: Path) -> 
         lossy.score(IMAGES[:1], ["a mug"])
 
 
-def test_another_answer_can_be_listened_for_if_it_is_one_token(folders: dict[str, Path], llava: VqaScore) -> None:
-    no = load_vqa(str(folders["llava"]), answer="no")
-    assert no.version != llava.version
-    assert no.score(IMAGES[:1], ["a mug"]) != llava.score(IMAGES[:1], ["a mug"])
-    with pytest.raises(InputError, match="has no token that reads 'certainly'; listen for an answer of one token"):
-        load_vqa(str(folders["llava"]), answer="certainly").score(IMAGES[:1], ["a mug"])
+def test_a_model_without_a_token_for_the_answer_is_refused(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hierflow.scoring.image_text_model.ANSWER", "certainly")
+    with pytest.raises(InputError, match="has no token that reads 'certainly'; take a model that has one"):
+        load_vqa(str(folders["llava"])).score(IMAGES[:1], ["a mug"])
+
+
+@pytest.mark.parametrize("fixed_batch", [None, 4])
+def test_batches_are_filled_where_bits_are_promised_and_only_there(
+    folders: dict[str, Path], fixed_batch: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, real = list[int](), ImageTextModel.log_odds
+
+    def counting(self: ImageTextModel, asked: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+        sizes.append(len(asked))
+        return real(self, asked)
+
+    monkeypatch.setattr(ImageTextModel, "log_odds", counting)
+    judge = load_vqa(str(folders["llava"]), replace(ON_CPU, fixed_batch=fixed_batch))
+    judge.score(IMAGES[: FIXED_BATCH + 1], ["a mug"] * (FIXED_BATCH + 1))
+    assert sizes == [FIXED_BATCH, FIXED_BATCH if fixed_batch else 1]
 
 
 def test_a_processor_that_lacks_a_library_is_refused_with_its_words(
