@@ -51,23 +51,17 @@ class BatchedPrediction:
         """
         import torch
 
-        outputs: list[torch.Tensor] = []
-        done = 0
-        while done < len(latents):
-            rows, live = next(self.batches.of(len(latents) - done))
-            at = [done + row for row in rows]
+        def predicted(rows: list[int], live: int) -> torch.Tensor:
             seen = self.meter.rows
             try:
-                rows_of = {name: [conditioning[row][name] for row in at] for name in conditioning[0]}
+                rows_of = {name: [conditioning[row][name] for row in rows] for name in conditioning[0]}
                 means = {name: torch.stack(own).to(latents.device) for name, own in rows_of.items()}
-                output = adapter.predict(latents[at], index, means)
+                output = adapter.predict(latents[rows], index, means)
             except torch.OutOfMemoryError:
-                if not self.batches.halve():
-                    raise
-                self.padding_rows += self.meter.rows - seen  # the failed attempt was no evaluation either
-                torch.cuda.empty_cache()
-                continue
-            outputs.append(output[:live])
+                self.padding_rows += self.meter.rows - seen  # a failed attempt is no evaluation
+                raise
             self.padding_rows += (len(rows) - live) * self._rows_per_evaluation
-            done += live
+            return output[:live]
+
+        outputs = list(self.batches.each(len(latents), predicted))
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

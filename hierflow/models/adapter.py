@@ -100,7 +100,7 @@ class Adapter(Protocol):
         """What gives images the score `name`, one of :attr:`scorer_versions`."""
 
     def varied(self, *, negative_prompt: str | None, width: int | None, height: int | None) -> Adapter:
-        """The same networks under other settings, those that are None being as they are here.
+        """The same networks under other settings, those that are None being as they are here; made once.
 
         Raises:
             InputError: the model cannot draw such a size, or takes no negative prompt.

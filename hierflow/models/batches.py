@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from hierflow.models.runtime import Runtime
 
+Made = TypeVar("Made")
 Batch = tuple[list[int], int]
 """The row numbers of a batch, and how many of them are live; the rest is padding."""
 
@@ -42,6 +44,28 @@ class Batches:
         for place in range(count):
             start, stop = place * rows // count, (place + 1) * rows // count
             yield list(range(start, stop)), stop - start
+
+    def each(self, rows: int, work: Callable[[list[int], int], Made]) -> Iterator[Made]:
+        """What `work` makes of each batch of `rows` rows; where memory runs out, of smaller ones from then on.
+
+        Raises:
+            OutOfMemoryError: batches cannot be made smaller.
+        """
+        import torch
+
+        done = 0
+        while done < rows:
+            batch, live = next(self.of(rows - done))
+            try:
+                made = work([done + row for row in batch], live)
+            except torch.OutOfMemoryError:
+                if not self.halve():
+                    raise
+            else:
+                yield made
+                done += live
+                continue
+            torch.cuda.empty_cache()  # only now that the exception is gone, and with it what it held on to
 
     def halve(self) -> bool:
         """Make batches half as large, since memory ran out; whether that is possible."""

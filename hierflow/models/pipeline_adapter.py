@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hierflow.models.adapter import Conditioning, Tensors
-from hierflow.models.batches import padded_batches
+from hierflow.models.batches import Batches, padded_batches
 from hierflow.models.pipeline_identity import PipelineIdentity
 from hierflow.models.placement import Placement
 from hierflow.models.prompt_length import too_long
@@ -35,7 +36,6 @@ class PipelineAdapter(PipelineIdentity):
     prior_evaluations_per_prompt: int = 0
     scorer_version: str = ""
     """Identity of the model's own quality score; empty for families without one."""
-    _decode_batch: int = FIXED_BATCH
 
     @property
     def network(self) -> torch.nn.Module:
@@ -45,7 +45,7 @@ class PipelineAdapter(PipelineIdentity):
         return network
 
     def varied(self, *, negative_prompt: str | None, width: int | None, height: int | None) -> Self:
-        """The same networks under other settings, those that are None being as they are here.
+        """The same networks under other settings, those that are None being as they are here; made once.
 
         Raises:
             InputError: the model cannot draw such a size, or takes no negative prompt.
@@ -54,7 +54,11 @@ class PipelineAdapter(PipelineIdentity):
         changes = {name: value for name, value in asked.items() if value is not None}
         if all(getattr(self.spec, name) == value for name, value in changes.items()):
             return self
-        return type(self)(self.source, self.spec.model_copy(update=changes), self.runtime, self.loaded)
+        key = (negative_prompt, width, height)
+        if key not in self._variants:
+            spec = self.spec.model_copy(update=changes)
+            self._variants[key] = type(self)(self.source, spec, self.runtime, self.loaded)
+        return self._variants[key]
 
     def warnings(self, texts: Sequence[str]) -> list[str]:
         """A sentence if prompts are longer than the text encoder reads."""
@@ -101,33 +105,21 @@ class PipelineAdapter(PipelineIdentity):
         return output
 
     def decode(self, latents: torch.Tensor) -> list[npt.NDArray[np.uint8] | None]:
-        """(H, W, 3) images, decoded in padded batches of one size (where memory runs out, of half that).
+        """(H, W, 3) images, decoded in small batches; where memory runs out, in smaller ones from then on.
 
         None where pixels are not finite, as those of a decoder that overflows in float16.
         """
-        import torch
+        family, loaded, runtime = self.source.family, self.loaded, self.runtime
 
-        family, loaded = self.source.family, self.loaded
-        images: list[npt.NDArray[np.uint8] | None] = []
+        def decoded(rows: list[int], live: int) -> npt.NDArray[np.float32]:
+            return self.pixels(latents[rows].to(runtime.device, runtime.torch_dtype))[:live]
+
         with loaded.placement.working(*loaded.networks(loaded.denoiser, family.decoders)):
-            done = 0
-            while done < len(latents):
-                rows, live = next(padded_batches(len(latents) - done, self._decode_batch))
-                batch = latents[[done + row for row in rows]].to(self.runtime.device, self.runtime.torch_dtype)
-                try:
-                    pixels = self.pixels(batch)
-                except torch.OutOfMemoryError:
-                    if self.runtime.fixed_batch is not None or self._decode_batch == 1:
-                        raise
-                    self._decode_batch //= 2
-                    torch.cuda.empty_cache()
-                    continue
-                images += [
-                    (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None
-                    for image in pixels[:live]
-                ]
-                done += live
-        return images
+            return [
+                (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None
+                for pixels in self._decoding.each(len(latents), decoded)
+                for image in pixels
+            ]
 
     def pixels(self, latents: torch.Tensor) -> npt.NDArray[np.float32]:
         """(B, H, W, 3) images in [0, 1] of a batch of final latents; NaN where they have none."""
@@ -174,6 +166,16 @@ class PipelineAdapter(PipelineIdentity):
     def _safety_check(self) -> SafetyCheck | None:
         checker = self.source.safety_checker
         return SafetyCheck(checker, self.runtime, self.loaded.placement) if checker else None
+
+    @cached_property
+    def _variants(self) -> dict[tuple[str | None, int | None, int | None], Self]:
+        return {}
+
+    @cached_property
+    def _decoding(self) -> Batches:
+        """How images are divided among calls of the decoder: its batches have a size of their own."""
+        fixed = None if self.runtime.fixed_batch is None else FIXED_BATCH
+        return Batches(replace(self.runtime, fixed_batch=fixed, batch_limit=FIXED_BATCH))
 
     def _place_denoiser(self) -> None:
         loaded = self.loaded

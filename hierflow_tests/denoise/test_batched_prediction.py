@@ -120,5 +120,7 @@ def test_too_little_memory_for_one_row_or_for_the_promised_batch_is_an_error(tin
     for promised in (True, False):
         adapter = adapter_of(tiny_learned, deterministic=promised)
         out_of_memory_above(1, adapter.network)
+        prediction = prediction_of(adapter)
         with pytest.raises(torch.OutOfMemoryError):
-            predicted(prediction_of(adapter), adapter)
+            predicted(prediction, adapter)
+        assert prediction.evaluations == 0

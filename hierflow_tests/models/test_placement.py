@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hierflow.hashing import text_hash
+from hierflow.models.adapter import at_size
 from hierflow.models.placement import Placement
 from hierflow.models.registry import open_model
 from hierflow.spec import DiffusionSpec
@@ -117,8 +118,31 @@ def test_decoding_takes_smaller_batches_where_memory_runs_out(tmp_path: Path) ->
                 adapter.decode(latents)
         else:
             again = np.stack(adapter.decode(latents))
-            assert seen == [8, 4, *[2] * 6]
+            assert seen == [5, 3, 1, *[2] * 5]  # as even as they can be
             assert abs(again.astype(int) - images[0]).max() <= 1
+            assert np.array_equal(adapter.decode(latents), again)
+            assert seen[8:] == [1, *[2] * 5]
+
+
+def test_an_image_size_of_its_own_is_set_up_once_and_keeps_the_batches_that_fit(tmp_path: Path) -> None:
+    folder = save_tiny_stable_diffusion(tmp_path)
+    settings = {"model": str(folder), "steps": 3, "height": SIZE, "width": SIZE, "deterministic": False}
+    adapter: Any = open_model(DiffusionSpec.model_validate(settings), tmp_path)
+    latents = torch.randn(8, 4, SIZE // 2, SIZE, generator=torch.Generator().manual_seed(0))
+    seen: list[int] = []
+
+    def full(module: Any, args: Any, kwargs: Any) -> None:
+        seen.append(len(args[0]))
+        if len(args[0]) > 2:
+            raise torch.OutOfMemoryError("simulated")
+
+    adapter.loaded.denoiser.vae.decoder.register_forward_pre_hook(full, with_kwargs=True)
+    wide = at_size(adapter, SIZE * 2, SIZE)
+    for _ in range(2):  # a chunk each
+        assert at_size(adapter, SIZE * 2, SIZE) is wide
+        wide.decode(latents)
+    assert seen == [8, 4, *[2] * 8]
+    assert at_size(adapter, SIZE, SIZE * 2) is not wide
 
 
 def test_an_image_whose_pixels_overflow_is_none_and_the_others_are_as_they_are(tmp_path: Path) -> None:
