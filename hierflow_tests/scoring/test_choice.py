@@ -101,5 +101,5 @@ def test_baselines_that_nothing_could_judge_are_refused(tmp_path: Path) -> None:
 )
 def test_what_needs_something_else_says_so(section: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError) as caught:
-        validated(ScoringSpec, section, "")
+        validated(ScoringSpec, section)
     assert caught.value.field == field
