@@ -15,7 +15,7 @@ from hierflow.stages.context import Stage
 
 def advice_on(*texts: str, **diffusion: object) -> list[str]:
     fields = {"name": "advised", "prompts": {"text": texts}, "diffusion": diffusion}
-    stage = Stage(validated(ImageSetSpec, fields, ""), Path(), None, run="r", invocation="i")
+    stage = Stage(validated(ImageSetSpec, fields), Path(), None, run="r", invocation="i")
     return advice(stage, load_prompts(stage.spec.prompts, Path()))
 
 

@@ -80,7 +80,7 @@ def test_the_conditioning_needs_no_embedder(tiny_learned: Path) -> None:
 )
 def test_faults_are_told_by_the_fields_name(section: Any, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        validated(ImageSetSpec, {"name": "a", "prompts": {"text": ["b"]}, "embedding": section}, "")
+        validated(ImageSetSpec, {"name": "a", "prompts": {"text": ["b"]}, "embedding": section})
 
 
 def test_a_spec_survives_being_written_down() -> None:

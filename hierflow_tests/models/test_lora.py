@@ -224,4 +224,4 @@ def test_one_from_the_hub_is_its_commit_file_and_weight(
 )
 def test_faults_name_the_place_in_the_list(lora: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        validated(DiffusionSpec, {"loras": [lora]}, "")
+        validated(DiffusionSpec, {"loras": [lora]})
