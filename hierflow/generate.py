@@ -123,8 +123,9 @@ def _generated(stage: Stage) -> Generation:
     denoise_trunk(stage, compiled, prompts, keys)
     for key in keys:
         make_partition(stage, compiled, prompts, key)
-    assembled = assemble(stage, compiled, prompts)
-    account, _ = write_audit(stage, compiled, assembled.rows)
+    entries = stage.store.ledger.entries()
+    assembled = assemble(stage, compiled, prompts, entries=entries)
+    account, _ = write_audit(stage, compiled, assembled.rows, entries)
     failed = [row for row in assembled.rows if row.status != "current"]
     if failed:
         raise RunError(f"{len(failed)} images could not be made; the prompt {failed[0].prompt!r}: {failed[0].error}")

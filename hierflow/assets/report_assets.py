@@ -48,11 +48,12 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)
             state = state_of_records(stage.store, compiled)
-            made = assemble(stage, compiled, stage.store.prompts.load(compiled.document.prompts), QUALITY_PAGE)
+            prompts, entries = stage.store.prompts.load(compiled.document.prompts), stage.store.ledger.entries()
+            made = assemble(stage, compiled, prompts, QUALITY_PAGE, entries)
             mark(stage.store, ASSEMBLED, state)
             if made.is_executed:
                 retain(stage, compiled)
-            states = partition_states(stage, compiled, made.rows)
+            states = partition_states(stage, compiled, made.rows, entries)
             space = space_of(stage, len(compiled.leaf_of))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(digest([(r.prompt_id, r.image_index, r.image_sha256) for r in made.rows])),
@@ -88,8 +89,9 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)
-            rows = assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts)).rows
-            this_run, all_runs = write_audit(stage, compiled, rows)
+            prompts, entries = stage.store.prompts.load(compiled.document.prompts), stage.store.ledger.entries()
+            rows = assembled(stage, compiled, prompts, entries).rows
+            this_run, all_runs = write_audit(stage, compiled, rows, entries)
         account = this_run if INVOCATION_TAG in context.run.tags else all_runs
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(audit_version(account, compiled)),

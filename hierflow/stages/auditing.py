@@ -22,17 +22,26 @@ from hierflow.store.ledger import MEASURED, Entry, Work
 AUDIT, AUDIT_PAGE = "audit.json", "audit.html"
 
 
-def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, whole_plan: bool = False) -> Audit:
+def audit(
+    stage: Stage,
+    compiled: CompiledPlan,
+    rows: Sequence[ImageRow],
+    entries: Sequence[Entry] | None = None,
+    *,
+    whole_plan: bool = False,
+) -> Audit:
     """Keep the books.
 
     Args:
         stage: whose invocation is audited.
         compiled: the plan.
         rows: the images as they are.
+        entries: the ledger's; by default as it is now.
         whole_plan: audit every run that worked on this plan, whoever launched it, instead of one invocation.
             Embeddings and pilots are made before there is a plan: those of all plans count.
     """
-    entries, rows = stage.store.ledger.entries(), [row for row in rows if row.is_planned]
+    entries = stage.store.ledger.entries() if entries is None else entries
+    rows = [row for row in rows if row.is_planned]
 
     def is_own(entry: Entry) -> bool:
         if whole_plan:
@@ -59,12 +68,18 @@ def audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], *, who
     )
 
 
-def write_audit(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) -> tuple[Audit, Audit]:
-    """Store the account beside the set: of this invocation, and of all runs of the plan. Returns both."""
-    this_run = audit(stage, compiled, rows)
-    all_runs = audit(stage, compiled, rows, whole_plan=True)
+def write_audit(
+    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], entries: Sequence[Entry] | None = None
+) -> tuple[Audit, Audit]:
+    """Store the account beside the set: of this invocation, and of all runs of the plan. Returns both.
+
+    It takes what :func:`audit` does; both are of one state of the ledger.
+    """
+    entries = stage.store.ledger.entries() if entries is None else entries
+    this_run = audit(stage, compiled, rows, entries)
+    all_runs = audit(stage, compiled, rows, entries, whole_plan=True)
     by, left_out = by_columns(rows, compiled.plan.steps, all_runs)
-    past = past_runs(stage.store.ledger.entries(), stage.spec.cost)
+    past = past_runs(entries, stage.spec.cost)
     stored = {
         "set": stage.spec.name,
         "plan": compiled.document.id,

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from hierflow.images import Changes, ImageRow, Moment, Thumbnails, Version, read_history, render_history, updated
 from hierflow.stages.context import Stage
-from hierflow.store.ledger import Entry
+from hierflow.store.ledger import Entry, began
 from hierflow.store.storage import DAMAGED
 
 HISTORY, HISTORY_PAGE = "history.parquet", "history.html"
@@ -37,7 +37,8 @@ def carry_on(
         versions = []
     kinds = changes.of_rows if changes else ()
     found = {(row.prompt_id, row.image_index) for row, kind in zip(rows, kinds, strict=False) if kind == "kept"}
-    now = Moment(stage.invocation, datetime.now(UTC), plan, _began(entries))
+    when = {run: datetime.fromtimestamp(started, UTC) for run, started in began(entries).items()}
+    now = Moment(stage.invocation, datetime.now(UTC), plan, when)
     told = updated(versions, rows, now, found)
     return told, [
         f"An earlier history was damaged: it lies in {path}, and this one begins after it."
@@ -61,11 +62,3 @@ def history_page(
         image_size=image_size,
         notes=notes,
     )
-
-
-def _began(entries: Sequence[Entry]) -> dict[str, datetime]:
-    """When every run began that is in the ledger."""
-    began: dict[str, float] = {}
-    for entry in entries:
-        began[entry.run] = min(entry.started, began.get(entry.run, entry.started))
-    return {run: datetime.fromtimestamp(started, UTC) for run, started in began.items()}

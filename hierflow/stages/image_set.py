@@ -64,7 +64,13 @@ class AssembledSet:
         return all(row.status == "current" for row in self.rows if row.is_planned)
 
 
-def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: str = "") -> AssembledSet:
+def assemble(
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    quality: str = "",
+    entries: Sequence[Entry] | None = None,
+) -> AssembledSet:
     """Write manifest, gallery and history from the partition records, whatever has failed.
 
     Where an image could not be made, or its prompt not be encoded, the prompt's last good one stays, flagged
@@ -75,10 +81,11 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: 
         compiled: its plan.
         prompts: its prompts.
         quality: the quality page, which lies beside the gallery or follows; empty if none does.
+        entries: the ledger's; by default as it is now.
     """
-    made = assembled(stage, compiled, prompts)
+    entries = stage.store.ledger.entries() if entries is None else entries
+    made = assembled(stage, compiled, prompts, entries)
     rows, axes, files = made.rows, list(prompts.columns), stage.store.files
-    entries = stage.store.ledger.entries()
     changes, notes = _changes(stage, rows)
     versions, of_history = carry_on(stage, rows, compiled.document.id, entries, changes)
     document, leaf_of = compiled.document, compiled.leaf_of
@@ -109,9 +116,15 @@ def assemble(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, quality: 
     return replace(made, changes=changes)
 
 
-def assembled(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> AssembledSet:
-    """What the records say of the set at this moment; nothing is written."""
-    rows, files = tuple(_rows(stage, compiled, prompts)), stage.store.files
+def assembled(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Sequence[Entry] | None = None
+) -> AssembledSet:
+    """What the records say of the set at this moment; nothing is written.
+
+    `entries` are as :func:`assemble` takes them.
+    """
+    entries = stage.store.ledger.entries() if entries is None else entries
+    rows, files = tuple(_rows(stage, compiled, prompts, entries)), stage.store.files
     return AssembledSet(
         rows=rows,
         complete=all(row.status == "current" for row in rows),
@@ -121,17 +134,13 @@ def assembled(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Assem
     )
 
 
-def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> list[ImageRow]:
+def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Sequence[Entry]) -> list[ImageRow]:
     document = compiled.document
     partition_of = compiled.partition_of_text()
     current = _current_images(stage, compiled)
-    last_good = _last_good_images(stage)
+    last_good = _last_good_images(stage, entries)
     sizes = stage.store.files.sizes("images")
-    errors = {
-        entry.partition: entry.error
-        for entry in stage.store.ledger.entries()
-        if entry.plan == document.id and entry.error
-    }
+    errors = {entry.partition: entry.error for entry in entries if entry.plan == document.id and entry.error}
     planned = _planned_shares(compiled, prompts)
     hash_of = dict(zip(prompts.distinct, prompts.hashes, strict=True))
     rows = []
@@ -181,10 +190,10 @@ def _current_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int
     return {(image.prompt_id, image.image_index): image for record in records if record for image in record.images}
 
 
-def _last_good_images(stage: Stage) -> dict[tuple[str, int], ImageRecord]:
+def _last_good_images(stage: Stage, entries: Sequence[Entry]) -> dict[tuple[str, int], ImageRecord]:
     """The most recent image of every prompt id, of whatever plan."""
     found: dict[tuple[str, int], ImageRecord] = {}
-    for record in stage.store.records_oldest_first():
+    for record in stage.store.records_oldest_first(entries):
         found |= {(image.prompt_id, image.image_index): image for image in record.images if not image.error}
     return found
 

@@ -37,7 +37,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     """
     check_model(stage, compiled)
     wanted = list(wanted_images(compiled, prompts, key))
-    earlier = earlier_images(stage, compiled, [key])
+    earlier = earlier_images(stage, compiled, [key], stage.store.ledger.entries())
     there = {image: _intact(stage, earlier, image) for image in wanted}
     missing = [image for image in wanted if there[image] is None]
     with denoised_partition(stage, compiled, key, by_lane(missing)) as denoised:
@@ -105,11 +105,12 @@ def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], imag
 
 def _dues(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, missing: Sequence[WantedImage]) -> Dues:
     """What the images that a partition lacks have to pay, now that all they need is executed."""
+    entries = stage.store.ledger.entries()
 
     def elsewhere(keys: Collection[str]) -> dict[Lane, npt.NDArray[np.int64]]:
-        return counted(compiled, unmade(stage, compiled, prompts, keys)) if keys else {}
+        return counted(compiled, unmade(stage, compiled, prompts, keys, entries)) if keys else {}
 
-    return Dues(compiled, stage.store.ledger.entries(), counted(compiled, missing), elsewhere)
+    return Dues(compiled, entries, counted(compiled, missing), elsewhere)
 
 
 def _decoded(

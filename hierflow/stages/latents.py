@@ -56,7 +56,8 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys
         RunError: the plan was made for another model.
     """
     check_model(stage, compiled)
-    stretches = _work(stage, _trunk_ends(stage, compiled, by_lane(unmade(stage, compiled, prompts, keys))))
+    missing = unmade(stage, compiled, prompts, keys, stage.store.ledger.entries())
+    stretches = _work(stage, _trunk_ends(stage, compiled, by_lane(missing)))
     if not stretches:
         return 0
     with _booked(stage, stretches, "trunk", compiled.document) as booking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +23,8 @@ from hierflow.stages.planning import fresh_plan, plan_after, plan_before
 from hierflow.stages.preflight import check_memory
 from hierflow.stages.todo import todo
 from hierflow.stages.tree_comparison import TreeComparison, compare_to_fresh, images_changed
-from hierflow.stages.wanted import missing_leaves
+from hierflow.stages.wanted import by_lane, unmade
+from hierflow.store.ledger import Entry
 from hierflow.tree.memory import has_room
 
 
@@ -139,11 +141,12 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
     before, embeddings = plan_before(stage, rebuild), embed(stage, prompts)
     compiled = plan_after(stage, prompts, embeddings, before, rebuild, may_measure=False)
     keys, left_out = todo(stage.store, compiled), compiled.document.left_out
-    evaluations = _evaluations(stage, compiled, prompts)
+    entries = stage.store.ledger.entries()
+    evaluations = _evaluations(stage, compiled, prompts, entries)
     founds = before is not None and has_room(len(prompts.distinct))
     tree = compiled.planted.tree if compiled.planted.is_founding(embeddings.hashes) else None
     fresh = fresh_plan(stage, prompts, embeddings, compiled.document.tau, tree) if founds else None
-    pace = measured_pace(stage.store.ledger.entries(), stage.pace)
+    pace = measured_pace(entries, stage.pace)
     sizes = {key: len(compiled.texts_of(key)) for key in compiled.document.keys}
     return Outlook(
         name=stage.spec.name,
@@ -154,7 +157,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         to_run=keys,
         evaluations=evaluations,
         comparison=compare_to_fresh(stage, compiled, embeddings, fresh.planted if fresh else None),
-        edit=_edit(stage, prompts, before, compiled, fresh) if before else None,
+        edit=_edit(stage, prompts, before, compiled, fresh, entries) if before else None,
         baselines=outstanding(stage, compiled, prompts),
         pilot=load_pilot(stage, compiled.document.pilot) if compiled.document.pilot else None,
         pilot_at_most=0 if compiled.document.pilot else _pilot_at_most(stage, compiled, prompts),
@@ -175,14 +178,19 @@ def _pilot_at_most(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> 
 
 
 def _edit(
-    stage: Stage, prompts: PromptSet, before: CompiledPlan, compiled: CompiledPlan, fresh: CompiledPlan | None
+    stage: Stage,
+    prompts: PromptSet,
+    before: CompiledPlan,
+    compiled: CompiledPlan,
+    fresh: CompiledPlan | None,
+    entries: Sequence[Entry],
 ) -> Edit:
     old, new = before.leaf_of.keys(), compiled.leaf_of.keys()
     return Edit(
         new=len(new - old),
         removed=len(old - new),
         changed=images_changed(before, compiled),
-        rebuild=_evaluations(stage, fresh, prompts) if fresh else None,
+        rebuild=_evaluations(stage, fresh, prompts, entries) if fresh else None,
         rebuild_changed=images_changed(before, fresh) if fresh else None,
         rebuild_pilot=_pilot_at_most(stage, fresh, prompts) if fresh else 0,
         is_pinned=compiled.document.tree == before.document.tree or compiled.planted.growth is not None,
@@ -190,7 +198,8 @@ def _edit(
     )
 
 
-def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> int:
+def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Sequence[Entry]) -> int:
     """What the images that are missing take, by which states are stored; no state is opened."""
-    terminals = compiled.terminals(missing_leaves(stage, compiled, prompts))
+    missing = unmade(stage, compiled, prompts, compiled.document.keys, entries)
+    terminals = compiled.terminals(by_lane(missing))
     return sum(map(len, plan_work(terminals, has=stage.store.states.__contains__)))

@@ -54,20 +54,23 @@ class PartitionState:
         }
 
 
-def partition_states(stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow]) -> list[PartitionState]:
+def partition_states(
+    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], entries: Sequence[Entry]
+) -> list[PartitionState]:
     """The state of every partition, in the plan's order, by the store and the ledger.
 
     Args:
         stage: the set.
         compiled: its current plan.
         rows: its images, as :func:`hierflow.stages.image_set.assembled` finds them.
+        entries: the ledger's.
     """
     by_partition: dict[str, list[ImageRow]] = defaultdict(list)
     for row in rows:
         by_partition[row.partition].append(row)
     if all(row.status == "current" for row in rows):
         return [PartitionState(key, "fresh") for key in compiled.document.keys]
-    entries, made = stage.store.ledger.entries(), _made(stage)
+    made = _made(stage)
     return [
         _state(stage, compiled, key, by_partition[key], failures(entries, compiled.document.id, key), made)
         for key in compiled.document.keys

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hierflow.errors import InputError, RunError
@@ -15,6 +15,7 @@ from hierflow.stages.baselines import policy_of
 from hierflow.stages.context import Stage
 from hierflow.stages.embeddings import OF_NOTHING, negative_encoder
 from hierflow.stages.image_set import MANIFEST, assembled
+from hierflow.store.ledger import Entry
 from hierflow.store.plans import LostPlanError
 from hierflow.store.records import ImageRecord
 from hierflow.store.storage import DamagedFileError
@@ -98,8 +99,9 @@ def remove(stage: Stage, waste: Waste) -> None:
 
 def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[str, set[str]]:
     """The names of the files of each kind that stay."""
-    document, planted = compiled.document, compiled.planted
-    records, images = _pictures(stage, compiled, assembled(stage, compiled, prompts).rows)
+    document, planted, entries = compiled.document, compiled.planted, stage.store.ledger.entries()
+    rows = assembled(stage, compiled, prompts, entries).rows
+    records, images = _pictures(stage, compiled, rows, entries)
     negatives = {planned.variant.negative_prompt for planned in document.variants} - {None}
     held = [(stage.store.conditioning(planted.encoder), set(planted.texts))]
     held += [(stage.store.conditioning(negative_encoder(stage, str(text))), {OF_NOTHING}) for text in negatives]
@@ -128,7 +130,9 @@ def _current_prompts(stage: Stage) -> list[str]:
         return []
 
 
-def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) -> tuple[set[str], dict[str, str]]:
+def _pictures(
+    stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow], entries: Sequence[Entry]
+) -> tuple[set[str], dict[str, str]]:
     """The slices of the records that stay, and the checksums of the images that stay, by path.
 
     Beside the current plan's own records those stay that hold the last good image, or the very image that is wanted,
@@ -138,7 +142,7 @@ def _pictures(stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow]) ->
     images = {row.image_path: row.image_sha256 for row in rows} | _shown(stage)
     unmade = {(row.prompt_id, row.image_index): _wanted(compiled, row) for row in rows if row.status != "current"}
     last: dict[tuple[str, int, bool], tuple[str, ImageRecord]] = {}
-    for record in stage.store.records_oldest_first():
+    for record in stage.store.records_oldest_first(entries):
         for image in record.images:
             key = (image.prompt_id, image.image_index)
             if record.slice in slices:

@@ -20,6 +20,7 @@ from hierflow.stages.partition_states import condition_counts, partition_states
 from hierflow.stages.quality_summary import quality_summary
 from hierflow.stages.space import space_of
 from hierflow.stages.todo import todo
+from hierflow.store.ledger import Entry
 
 
 class Launched(Protocol):
@@ -38,8 +39,9 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
     if done.plan is None:
         return _nothing(stage, done)
     compiled = done.plan
-    made = _assembled(stage, compiled)
-    books = audit(stage, compiled, made.rows).books
+    entries = stage.store.ledger.entries()
+    made = _assembled(stage, compiled, entries)
+    books = audit(stage, compiled, made.rows, entries).books
     return {
         "name": stage.spec.name,
         "prompts": len({row.prompt_id for row in made.rows}),
@@ -74,10 +76,11 @@ def status_of(stage: Stage) -> dict[str, Any]:
         RunError: its plans are lost.
     """
     compiled = _current(stage)
-    made = _assembled(stage, compiled)
+    entries = stage.store.ledger.entries()
+    made = _assembled(stage, compiled, entries)
     edited = _edited(stage, compiled)
     left = todo(stage.store, compiled)
-    states = partition_states(stage, compiled, made.rows)
+    states = partition_states(stage, compiled, made.rows, entries)
     space = space_of(stage, len(compiled.leaf_of))
     return {
         "name": stage.spec.name,
@@ -158,8 +161,9 @@ def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
         RunError: its plans are lost.
     """
     compiled = _current(stage)
-    rows = _assembled(stage, compiled).rows
-    account = audit(stage, compiled, rows, whole_plan=True)
+    entries = stage.store.ledger.entries()
+    rows = _assembled(stage, compiled, entries).rows
+    account = audit(stage, compiled, rows, entries, whole_plan=True)
     ids, steps, files = stage.spec.prompts.id_column, compiled.plan.steps, stage.store.files
     by = {
         column: by_column(rows, steps, "prompt_id" if column == ids else column, account)
@@ -178,8 +182,8 @@ def _current(stage: Stage) -> CompiledPlan:
     return compiled
 
 
-def _assembled(stage: Stage, compiled: CompiledPlan) -> AssembledSet:
-    return assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts))
+def _assembled(stage: Stage, compiled: CompiledPlan, entries: Sequence[Entry]) -> AssembledSet:
+    return assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts), entries)
 
 
 def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
+from hierflow.store.ledger import Entry
 from hierflow.store.records import ImageRecord
 
 
@@ -32,17 +33,14 @@ class WantedImage:
     record: ImageRecord
 
 
-def missing_leaves(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, list[int]]:
-    """The prompts (leaves) that lack an image, by the lane that makes it.
+def unmade(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str], entries: Sequence[Entry]
+) -> list[WantedImage]:
+    """The images that some partitions lack. `entries` are the ledger's.
 
-    The records and a listing of the files tell; nothing is read.
+    The records and a listing of the files tell; no image is read.
     """
-    return by_lane(unmade(stage, compiled, prompts, compiled.document.keys))
-
-
-def unmade(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> list[WantedImage]:
-    """The images that some partitions lack, by the records and a listing of the files."""
-    earlier, sizes = earlier_images(stage, compiled, keys), stage.store.files.sizes("images")
+    earlier, sizes = earlier_images(stage, compiled, keys, entries), stage.store.files.sizes("images")
     missing = []
     for key in keys:
         for image in wanted_images(compiled, prompts, key):
@@ -71,16 +69,17 @@ def wanted_images(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Itera
 
 
 def earlier_images(
-    stage: Stage, compiled: CompiledPlan, keys: Collection[str]
+    stage: Stage, compiled: CompiledPlan, keys: Collection[str], entries: Sequence[Entry]
 ) -> dict[tuple[str, int, str], ImageRecord]:
     """Images of some partitions, and others, that some run made with today's decoder.
 
     Scores are kept only where their version is today's. Of an image that several records have the latest holds. The
-    records of this plan's other partitions are not read, as they hold the images of their own slices.
+    records of this plan's other partitions are not read, as they hold the images of their own slices. `entries` are
+    the ledger's.
     """
     found = {}
     others = [partition.slice for partition in compiled.document.partitions if partition.key not in keys]
-    for record in stage.store.records_oldest_first(besides=others):
+    for record in stage.store.records_oldest_first(entries, besides=others):
         if record.decoder != compiled.document.decoder:
             continue
         fresh = {name for name, version in record.scorers.items() if compiled.document.scorers.get(name) == version}

@@ -195,6 +195,14 @@ class OpenEntry:
         return entry
 
 
+def began(entries: Sequence[Entry]) -> dict[str, float]:
+    """When every run began, in seconds since the epoch: its first entry did."""
+    found: dict[str, float] = {}
+    for entry in entries:
+        found[entry.run] = min(entry.started, found.get(entry.run, entry.started))
+    return found
+
+
 def clipped(work: Sequence[Work], level: int) -> tuple[Work, ...]:
     """The part of `work` up to and with step `level`."""
     return tuple(Work(w.chain, w.first, min(w.last, level)) for w in work if w.first <= level)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from hierflow.errors import InputError
 from hierflow.store.conditioning import ConditioningCache
-from hierflow.store.ledger import Ledger
+from hierflow.store.ledger import Entry, Ledger, began
 from hierflow.store.pairs import PairBook
 from hierflow.store.plans import PlanBook
 from hierflow.store.prompts import PromptBook
@@ -54,10 +54,13 @@ class SetStore:
         """The cache of what trees cluster by, as made by the model with that fingerprint."""
         return ConditioningCache(self.files, "embeddings", model)
 
-    def records_oldest_first(self, besides: Collection[str] = ()) -> list[PartitionRecord]:
-        """Every intact partition record but those of the slices `besides`, by when the run that wrote it began."""
-        began = {entry.run: entry.started for entry in self.ledger.entries()}
-        return sorted(self.records.all(besides), key=lambda record: began.get(record.run, 0.0))
+    def records_oldest_first(self, entries: Sequence[Entry], besides: Collection[str] = ()) -> list[PartitionRecord]:
+        """Every intact partition record but those of the slices `besides`, by when the run that wrote it began.
+
+        `entries` are the ledger's.
+        """
+        when = began(entries)
+        return sorted(self.records.all(besides), key=lambda record: when.get(record.run, 0.0))
 
     def check_location(self) -> None:
         """Refuse a location that cannot hold a folder, without making one.

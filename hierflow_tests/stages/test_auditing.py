@@ -15,7 +15,10 @@ from hierflow.models import power
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.stages import encoding
 from hierflow.stages.auditing import measured_pace, write_audit
+from hierflow.stages.image_set import assemble
 from hierflow.stages.images import make_partition
+from hierflow.stages.partition_states import partition_states
+from hierflow.store.ledger import Ledger
 from hierflow_tests.stages.runs import STEPS, carried_out, carry_out, planned, spec_of, stage_of
 
 
@@ -135,6 +138,21 @@ def test_a_decoder_that_breaks_off_books_the_time_it_took(
     assert (entry.status, entry.error, entry.unaccounted) == ("failed", "MemoryError: no room", 0)
     assert entry.evaluations == entry.planned
     assert "decode" in entry.seconds
+
+
+def test_all_reports_of_a_run_are_of_one_reading_of_the_ledger(
+    tiny_learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = carry_out(spec_of(tiny_learned))
+    lost = run.assembled.rows[0]
+    run.stage.store.files.delete(lost.image_path)
+    entries = run.stage.store.ledger.entries()
+    monkeypatch.setattr(Ledger, "entries", lambda self: pytest.fail("the ledger is read again"))
+    made = assemble(run.stage, run.compiled, run.prompts, entries=entries)
+    assert not made.complete
+    assert partition_states(run.stage, run.compiled, made.rows, entries)[0].prompts == (lost.prompt,)
+    this_run, all_runs = write_audit(run.stage, run.compiled, made.rows, entries)
+    assert this_run.books.executed == all_runs.books.executed == run.compiled.plan.evaluations
 
 
 def test_a_pace_is_that_of_one_network_size_and_device(tiny_learned: Path, tmp_path: Path) -> None:

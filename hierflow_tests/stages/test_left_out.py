@@ -243,7 +243,8 @@ def test_status_audit_and_gallery_tell_of_it(tiny_learned: Path, tmp_path: Path,
     assert (found["complete"], found["images"], found["prompts"]) == (False, 3, 4)
     assert found["partitions"]["to_run"] == []
     assert found["edited"] == []
-    assert {state.condition for state in partition_states(run.stage, run.compiled, run.assembled.rows)} == {"fresh"}
+    states = partition_states(run.stage, run.compiled, run.assembled.rows, run.stage.store.ledger.entries())
+    assert {state.condition for state in states} == {"fresh"}
     shares = audit_of(run.stage, ["campaign"]).by["campaign"]
     assert [(share.value, share.images, share.made) for share in shares] == [("y", 2, 2), ("x", 1, 1)]
     assert sum(share.standard for share in shares) == run.compiled.document.standard

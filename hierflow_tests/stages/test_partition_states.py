@@ -34,7 +34,7 @@ def states_of(spec: ImageSetSpec) -> dict[str, PartitionState]:
     stage = stage_of(spec)
     compiled, prompts = current(stage), load_prompts(spec.prompts, stage.base)
     stage.store.prompts.save(prompts)
-    states = partition_states(stage, compiled, assembled(stage, compiled, prompts).rows)
+    states = partition_states(stage, compiled, assembled(stage, compiled, prompts).rows, stage.store.ledger.entries())
     assert [state.key for state in states] == compiled.document.keys
     return {state.key: state for state in states}
 

@@ -72,7 +72,7 @@ def test_a_judge_that_fails_costs_one_chunk(tiny_learned: Path, tmp_path: Path, 
     assert sum(row.status == "current" for row in rows) == 2 * CHUNK
     assert {row.error for row in rows if row.status != "current"} == {"UnreachableError: no answer"}
     assert todo(stage.store, compiled) == compiled.document.keys
-    (state,) = partition_states(stage, compiled, rows)
+    (state,) = partition_states(stage, compiled, rows, stage.store.ledger.entries())
     assert (state.condition, len(state.prompts)) == ("failed", CHUNK)
 
     again = carry_out(spec)

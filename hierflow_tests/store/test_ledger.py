@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from hierflow.store.ledger import Entry, Ledger, Paid, Work, clipped
+from hierflow.store.ledger import Entry, Ledger, Paid, Work, began, clipped
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import Storage
 from hierflow_tests.store.damage import flip
@@ -41,6 +41,11 @@ def test_what_images_have_paid_comes_back_also_of_a_run_that_was_killed(storage:
     entries = Ledger(storage).entries()
     assert {e.run: (e.status, e.paid) for e in entries} == {"killed": ("lost", paid), "done": ("done", paid)}
     assert next(e.work for e in entries if e.run == "killed") == WORK
+
+
+def test_a_run_began_with_its_first_entry() -> None:
+    entries = [entry("long", started=1.0), entry("short", started=2.0), entry("long", started=3.0)]
+    assert began(entries) == began(entries[::-1]) == {"long": 1.0, "short": 2.0}
 
 
 def test_closing_leaves_nothing_open(storage: Storage) -> None:
