@@ -116,7 +116,7 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan) 
         (done.run if succeeded.steps == {served.names.subtree_op} else done.failed).append(key)
         if done.interrupted:
             return
-    adopt_stored(instance, served, stage.store, compiled)
+    adopt_stored(instance, served, compiled, stage.store.records_of(compiled))
     runner.execute(served.names.finish_job, tags)
     if not (done.interrupted or is_assessed(stage.store, compiled, served.spec.scoring)):
         runner.execute(served.names.quality_job, tags)

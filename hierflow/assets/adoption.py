@@ -9,16 +9,19 @@ from hierflow.assets.graph import SUBTREE_ASSETS
 from hierflow.assets.served_set import ServedSet
 from hierflow.assets.subtree_assets import partition_versions
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.store import SetStore
+from hierflow.store.records import Records
 
 
 def adopt_stored(
-    instance: dg.DagsterInstance, served: ServedSet, store: SetStore, compiled: CompiledPlan
+    instance: dg.DagsterInstance, served: ServedSet, compiled: CompiledPlan, records: Records
 ) -> list[str]:
-    """Report the finished partitions of a plan that the instance lacks; returns the keys of those it lacked."""
+    """Report the finished partitions of a plan that the instance lacks; returns the keys of those it lacked.
+
+    `records` are of the plan's partitions.
+    """
     versions: dict[str, dict[str, str]] = {asset: {} for asset in SUBTREE_ASSETS}
     for partition in compiled.document.partitions:
-        record = store.records.load(partition.slice)
+        record = records.get(partition.slice)
         if record is not None and record.complete:
             for asset, version in partition_versions(record).items():
                 versions[asset][partition.key] = version

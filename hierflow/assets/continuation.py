@@ -65,12 +65,13 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
         return NextStep(f"run {planning.run_id[:8]} ({planning.job_name}) is at work")
     if backfill := backfill_of(instance, served.keys):
         return NextStep(f"backfill {backfill} is at work on the set")
-    adopt_stored(instance, served, store, compiled)
+    records = store.records_of(compiled)
+    adopt_stored(instance, served, compiled, records)
     history = _History.of(instance, served, pointer)
     if history.command_at_work:
         return NextStep("`hierflow run` is at work on the set")
     at_work = {key for run in active if (key := partition_of(run))}
-    left = todo(store, compiled, active=at_work)
+    left = todo(store, compiled, records, active=at_work)
     waiting = [key for key in left if history.may_try(key)]
     if waiting:
         chosen = tuple((key, history.tries[key] + 1) for key in waiting[: _free(instance, served, active)])
@@ -80,12 +81,12 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
         return NextStep(reason, pointer.request, compiled.document.id, chosen)
     if at_work:
         return NextStep(f"partitions at work: {len(at_work)}; none waits")
-    if not (is_marked(store, ASSEMBLED, state_of_records(store, compiled)) and history.is_finished):
+    if not (is_marked(store, ASSEMBLED, state_of_records(compiled, records)) and history.is_finished):
         if history.finishes.failed >= ATTEMPTS:
             return NextStep(f"the job {names.finish_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
         attempt = history.finishes.ended + 1
         return NextStep("manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=attempt)
-    if not is_assessed(store, compiled, served.spec.scoring):
+    if not is_assessed(store, compiled, served.spec.scoring, records):
         if history.assessments.failed >= ATTEMPTS:
             return NextStep(f"the job {names.quality_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
         if not _free(instance, served, active):

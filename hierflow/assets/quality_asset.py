@@ -51,7 +51,7 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)
-            state = state_of_quality(stage.store, compiled, stage.spec.scoring)
+            state = state_of_quality(compiled, stage.store.records_of(compiled), stage.spec.scoring)
             prompts = stage.store.prompts.load(compiled.document.prompts)
             rows = assembled(stage, compiled, prompts).rows
             quality = assess(stage, compiled, prompts, rows)

@@ -47,7 +47,7 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)
-            state = state_of_records(stage.store, compiled)
+            state = state_of_records(compiled, stage.store.records_of(compiled))
             prompts, entries = stage.store.prompts.load(compiled.document.prompts), stage.store.ledger.entries()
             made = assemble(stage, compiled, prompts, QUALITY_PAGE, entries)
             mark(stage.store, ASSEMBLED, state)

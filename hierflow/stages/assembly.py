@@ -6,6 +6,7 @@ from hierflow.hashing import digest
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.spec import ScoringSpec
 from hierflow.store import SetStore
+from hierflow.store.records import Records
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.storage import DamagedFileError
 
@@ -15,15 +16,15 @@ QUALITY, QUALITY_PAGE = "quality.json", "quality.html"
 """The quality report: its figures, and its page."""
 
 
-def state_of_records(store: SetStore, compiled: CompiledPlan) -> str:
+def state_of_records(compiled: CompiledPlan, records: Records) -> str:
     """A hash of the plan and of which run made each of its partitions; it moves whenever a manifest would."""
-    records = (store.records.load(partition.slice) for partition in compiled.document.partitions)
-    return digest("hierflow assembly 1", compiled.document.id, [record.run if record else "" for record in records])
+    found = (records.get(partition.slice) for partition in compiled.document.partitions)
+    return digest("hierflow assembly 1", compiled.document.id, [record.run if record else "" for record in found])
 
 
-def state_of_quality(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -> str:
+def state_of_quality(compiled: CompiledPlan, records: Records, scoring: ScoringSpec) -> str:
     """A hash that moves whenever the quality of the set would have to be assessed again."""
-    return digest("hierflow assessment 2", state_of_records(store, compiled), scoring.model_dump(mode="json"))
+    return digest("hierflow assessment 2", state_of_records(compiled, records), scoring.model_dump(mode="json"))
 
 
 def mark(store: SetStore, which: str, state: str) -> None:
@@ -31,10 +32,14 @@ def mark(store: SetStore, which: str, state: str) -> None:
     write_json(store.files, which, {"state": state})
 
 
-def is_assessed(store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec) -> bool:
-    """Whether the quality report is there and of the set as it stands."""
-    there = all(store.files.exists(path) for path in (QUALITY, QUALITY_PAGE))
-    return there and is_marked(store, ASSESSED, state_of_quality(store, compiled, scoring))
+def is_assessed(
+    store: SetStore, compiled: CompiledPlan, scoring: ScoringSpec, records: Records | None = None
+) -> bool:
+    """Whether the quality report is there and of the set as it stands; `records` as they are now, or as given."""
+    if not all(store.files.exists(path) for path in (QUALITY, QUALITY_PAGE)):
+        return False
+    records = store.records_of(compiled) if records is None else records
+    return is_marked(store, ASSESSED, state_of_quality(compiled, records, scoring))
 
 
 def is_marked(store: SetStore, which: str, state: str) -> bool:

@@ -186,8 +186,8 @@ def _why(found: ImageRecord | None, failure: str) -> str:
 
 
 def _current_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int], ImageRecord]:
-    records = (stage.store.records.load(partition.slice) for partition in compiled.document.partitions)
-    return {(image.prompt_id, image.image_index): image for record in records if record for image in record.images}
+    records = stage.store.records_of(compiled).values()
+    return {(image.prompt_id, image.image_index): image for record in records for image in record.images}
 
 
 def _last_good_images(stage: Stage, entries: Sequence[Entry]) -> dict[tuple[str, int], ImageRecord]:

@@ -27,7 +27,7 @@ def retain(stage: Stage, compiled: CompiledPlan) -> Dropped:
     `none` drops every state of the set; `all` none.
     """
     keep, store = stage.spec.storage.keep, stage.store
-    state = digest("hierflow retention 1", keep, state_of_records(store, compiled))
+    state = digest("hierflow retention 1", keep, state_of_records(compiled, store.records_of(compiled)))
     if keep == "all" or is_marked(store, RETAINED, state):
         return Dropped()
     stored = store.states.sizes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -80,6 +80,10 @@ class PartitionRecord:
         return not self.unmade and all(image.is_whole(sizes) for image in self.images)
 
 
+Records = Mapping[str, PartitionRecord]
+"""The records of some slices, by the slice, of those that have an intact one."""
+
+
 class RecordBook:
     """The partition records of one image set."""
 
@@ -96,6 +100,11 @@ class RecordBook:
             return _record(read_json(self._storage, _path(slice_)))
         except (FileNotFoundError, DamagedFileError):
             return None
+
+    def of(self, slices: Sequence[str]) -> dict[str, PartitionRecord]:
+        """The records of some slices that are there and intact, by the slice."""
+        stored = read_all_json(self._storage, [_path(slice_) for slice_ in slices])
+        return {record["slice"]: _record(record) for _, record in stored if record is not None}
 
     def all(self, besides: Collection[str] = ()) -> list[PartitionRecord]:
         """Every intact record, in no particular order of time.

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hierflow.errors import InputError
+from hierflow.plan.compiled import CompiledPlan
 from hierflow.store.conditioning import ConditioningCache
 from hierflow.store.ledger import Entry, Ledger, began
 from hierflow.store.pairs import PairBook
 from hierflow.store.plans import PlanBook
 from hierflow.store.prompts import PromptBook
-from hierflow.store.records import PartitionRecord, RecordBook
+from hierflow.store.records import PartitionRecord, RecordBook, Records
 from hierflow.store.sealed import read_json, write_json
 from hierflow.store.states import StateStore
 from hierflow.store.storage import DamagedFileError, Storage
@@ -53,6 +54,10 @@ class SetStore:
     def embeddings(self, model: str) -> ConditioningCache:
         """The cache of what trees cluster by, as made by the model with that fingerprint."""
         return ConditioningCache(self.files, "embeddings", model)
+
+    def records_of(self, compiled: CompiledPlan) -> Records:
+        """The records of a plan's partitions."""
+        return self.records.of([partition.slice for partition in compiled.document.partitions])
 
     def records_oldest_first(self, entries: Sequence[Entry], besides: Collection[str] = ()) -> list[PartitionRecord]:
         """Every intact partition record but those of the slices `besides`, by when the run that wrote it began.

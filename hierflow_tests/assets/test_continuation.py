@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +13,7 @@ import torch
 from hierflow.assets.continuation import NextStep, next_step
 from hierflow.assets.names import ACCELERATOR_TAG, PROCESS_TAG, SET_TAG
 from hierflow.models.families.kandinsky22 import Kandinsky22
+from hierflow.store.storage import Storage
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.image_sets import FOUR, run, write_document
 from hierflow_tests.tiny_models import tiny_learned
@@ -233,6 +234,27 @@ def test_what_the_command_line_has_made_is_adopted_and_left_alone(served: Served
     for asset in ("subtree_latents", "images", "quality_scores"):
         assert set(served.versions(asset)) == set(served.partitions)
     assert served.metadata("images")["adopted"] is True
+
+
+def test_at_rest_a_tick_reads_every_record_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.execute(NAMES.plan_job)
+    ticks(served)
+    taken: list[str] = []
+    one, many = Storage.read, Storage.read_all
+
+    def read(self: Storage, path: str) -> bytes:
+        taken.append(path)
+        return one(self, path)
+
+    def read_all(self: Storage, paths: Sequence[str]) -> dict[str, bytes]:
+        taken.extend(paths)
+        return many(self, paths)
+
+    monkeypatch.setattr(Storage, "read", read)
+    monkeypatch.setattr(Storage, "read_all", read_all)
+    assert step_of(served).reason.startswith("everything is made")
+    records = [path for path in taken if path.startswith("records/")]
+    assert len(records) == len(set(records)) == len(served.partitions)
 
 
 def test_a_lost_image_is_made_again_and_the_reports_follow(served: Served) -> None:
