@@ -15,7 +15,7 @@ from hierflow.stages.arms import Arm
 from hierflow.stages.context import Stage
 from hierflow.stages.decoding import decode_states
 from hierflow.stages.latents import denoised_baselines
-from hierflow.stages.pictures import opened
+from hierflow.stages.pictures import bytes_of
 from hierflow.stages.scores import CHUNK
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ def _stored(stage: Stage, arm: Arm, row: int) -> ArmImage | None:
     """The image that an earlier run made, if it is there and whole."""
     path = path_of(arm, row)
     try:
-        whole = opened(stage, path) is not None
-        return ArmImage(arm.state(row), path, bytes_digest(stage.store.files.read(path)), {}) if whole else None
+        png = bytes_of(stage, path)
     except FileNotFoundError:
         return None
+    return None if png is None else ArmImage(arm.state(row), path, bytes_digest(png), {})
 
 
 def _decoded(

@@ -117,5 +117,4 @@ def _shuffled(compiled: CompiledPlan) -> tuple[PlantedTree, dict[str, int]]:
     texts = list(planted.texts)
     for place, source in zip(live.tolist(), dealt.tolist(), strict=True):
         texts[place] = planted.texts[source]
-    shuffled = PlantedTree(planted.tree, tuple(texts), planted.encoder, planted.growth)
-    return shuffled, {texts[place]: place for place in live.tolist()}
+    return replace(planted, texts=tuple(texts)), {texts[place]: place for place in live.tolist()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,9 +24,26 @@ def opened(stage: Stage, path: str) -> npt.NDArray[np.uint8] | None:
     Raises:
         FileNotFoundError: it is gone.
     """
+    found = _read(stage, path)
+    return found.pixels if found else None
+
+
+def bytes_of(stage: Stage, path: str) -> bytes | None:
+    """The bytes of an image file that can be opened; of one that cannot, what :func:`opened` gives or raises."""
+    found = _read(stage, path)
+    return found.data if found else None
+
+
+class _Picture(NamedTuple):
+    data: bytes
+    pixels: npt.NDArray[np.uint8]
+
+
+def _read(stage: Stage, path: str) -> _Picture | None:
     files = stage.store.files
+    data = files.read(path)
     try:
-        return decode_png(files.read(path))
+        return _Picture(data, decode_png(data))
     except ValueError as error:
         stage.say(f"{files.url(path)} is damaged ({error}); it is deleted, and made again when it is needed")
         files.delete(path)

@@ -94,6 +94,7 @@ def counted(compiled: CompiledPlan, images: Sequence[WantedImage]) -> dict[Lane,
     """(N,) for every lane that has any, how many of some images each leaf has."""
     found: dict[Lane, npt.NDArray[np.int64]] = {}
     for image in images:
-        none = np.zeros(compiled.planted.tree.leaves, dtype=np.int64)
-        found.setdefault(image.lane, none)[image.leaf] += 1
+        if image.lane not in found:
+            found[image.lane] = np.zeros(compiled.planted.tree.leaves, dtype=np.int64)
+        found[image.lane][image.leaf] += 1
     return found

@@ -191,7 +191,7 @@ class _Grafting:
             for height, root in sorted(at_host.get(node, [])):
                 self._put_above(node, height, root)
         for height, root in sorted(at_host.get(-1, [])):
-            self._put_above(tree.root, height, root, label=None)
+            self._put_above(tree.root, height, root, keeps_label=False)
         return self._numbered()
 
     def _add(self, graft: Graft) -> int:
@@ -203,14 +203,18 @@ class _Grafting:
             self.inner.append((height, nodes[graft.tree.leaves + merge], nodes[left], nodes[right]))
         return nodes[-1]
 
-    def _put_above(self, host: int, height: float, root: int, label: int | None = -1) -> None:
-        """Hang `root` from a new node above `host`, which the host's own prompts still make what it is."""
+    def _put_above(self, host: int, height: float, root: int, keeps_label: bool = True) -> None:
+        """Hang `root` from a new node above `host`, which the host's own prompts still make what it is.
+
+        It bears the host's label, or a new one where `root` shares nothing with the host.
+        """
         node, below = self.next_node, self.above.get(host, host)
         self.next_node += 1
-        if label is None:
-            label = self.next_label
+        if keeps_label:
+            self.labels[node] = self.labels[host]
+        else:
+            self.labels[node] = self.next_label
             self.next_label += 1
-        self.labels[node] = self.labels[host] if label == -1 else label
         self.inner.append((height, node, below, root))
         self.above[host] = node
 

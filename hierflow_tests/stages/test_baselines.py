@@ -19,6 +19,7 @@ from hierflow.stages.arms import arm_of, sample
 from hierflow.stages.auditing import audit
 from hierflow.stages.baselines import measure, outstanding
 from hierflow.store.ledger import MEASURED
+from hierflow.tree.planted import Clustering
 from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, planned, spec_of, spoil_first_image, stage_of
 
 ALL = list(range(len(PROMPTS)))
@@ -69,6 +70,9 @@ def test_the_shuffled_arm_shares_as_much_with_the_wrong_prompts(tiny_learned: Pa
         assert dealt.texts[arm.leaf_of[row]] == text_hash(PROMPTS[row])
     for pair in measured(run):
         assert not np.array_equal(pixels(run, pair, SHARED), pixels(run, pair, SHUFFLED))
+    by_a_model = replace(own, clustering=Clustering("a model", "its fingerprint"))
+    arm = arm_of(SHUFFLED, replace(run.compiled, planted=by_a_model), run.prompts, ALL)
+    assert arm.compiled.planted.clustering == by_a_model.clustering
 
 
 def test_what_is_measured_is_booked_so_and_made_once(tiny_learned: Path, storage: str) -> None:
