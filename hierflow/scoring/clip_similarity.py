@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hierflow.models.batches import padded_batches
+
 if TYPE_CHECKING:
     import torch
 
@@ -75,12 +77,11 @@ class ClipSimilarity:
         """`items` through `embed` in full batches: float64, shape (items, embedding)."""
         import torch
 
-        batches = []
         with torch.no_grad():
-            for start in range(0, len(items), self._batch):
-                batch = items[start : start + self._batch]
-                full = batch + [batch[-1]] * (self._batch - len(batch))
-                batches.append(embed(full)[: len(batch)].double().cpu().numpy())
+            batches = [
+                embed([items[row] for row in rows])[:live].double().cpu().numpy()
+                for rows, live in padded_batches(len(items), self._batch)
+            ]
         return np.concatenate(batches)
 
     def _embed_texts(self, prompts: list[str]) -> torch.Tensor:

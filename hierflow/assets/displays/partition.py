@@ -63,5 +63,5 @@ def _sheet(stage: Stage, images: list[ImageRecord]) -> Any:
     if not shown:
         return "no images"
     pixels = [decode_png(stage.store.files.read(image.path)) for image in shown]
-    sheet = contact_sheet(pixels, limit_bytes=PICTURE_BYTES)
+    sheet = contact_sheet(pixels, PICTURE_BYTES)
     return picture(sheet, "jpeg", f"{len(shown)} of {len(images)} images")
