@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.plan.identity import SamplingIdentity
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from hierflow.models.sampler import Sampler
     from hierflow.scoring import Scorer
 
-Conditioning = dict[str, npt.NDArray[Any]]
 Tensors = Mapping[str, "torch.Tensor"]
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.conditioning import Conditioning
+from hierflow.models.adapter import Tensors
 from hierflow.models.batches import Batches, padded_batches
 from hierflow.models.pipeline_identity import PipelineIdentity
 from hierflow.models.placement import Placement

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.errors import InputError
-from hierflow.models.adapter import Conditioning
 from hierflow.models.loaded import LoadedModel
 from hierflow.models.runtime import Runtime
 from hierflow.models.size import image_size

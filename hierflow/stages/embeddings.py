@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.errors import RunError
 from hierflow.hashing import text_hash
 from hierflow.models.adapter import Adapter
@@ -25,7 +26,7 @@ from hierflow.stages.encoding import (
     the_prompt,
 )
 from hierflow.stages.left_out import left_out_of
-from hierflow.store.conditioning import Conditioning, stacked, wide
+from hierflow.store.conditioning import stacked, wide
 from hierflow.tree.planted import CONDITIONING, Clustering
 
 _OTHER_MODEL = "reword it, or name another model: embedding.from"

@@ -8,13 +8,14 @@ from contextlib import closing, contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.errors import RunError
 from hierflow.models.adapter import Adapter
 from hierflow.models.runtime import FIXED_BATCH
 from hierflow.progress import Progress
 from hierflow.stages.booking import Booking, booked
 from hierflow.stages.context import Stage
-from hierflow.store.conditioning import Conditioning, ConditioningCache
+from hierflow.store.conditioning import ConditioningCache
 
 SHARD = 64
 """Prompts encoded between two writes, at most: what a crash can cost."""

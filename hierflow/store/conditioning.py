@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.hashing import bytes_digest, digest
 from hierflow.store.narrow import Narrow, narrowed
 from hierflow.store.sealed import read_arrays, read_meta, write_arrays
 from hierflow.store.storage import DamagedFileError, Storage
 
-Conditioning = dict[str, npt.NDArray[Any]]
-"""Arrays by name, one row a prompt."""
 Row = dict[str, Narrow]
 """What is stored of one prompt: arrays by name, without a row axis."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.models.adapter import Conditioning
+from hierflow.conditioning import Conditioning
 from hierflow.models.families.packed import PackedLatents
 from hierflow.models.loaded import LoadedModel
 from hierflow.models.runtime import Runtime

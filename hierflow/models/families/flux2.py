@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.errors import InputError
-from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.models.adapter import Tensors
 from hierflow.models.families.conversation import own_tokens, seen_by
 from hierflow.models.families.packed import PackedLatents
 from hierflow.models.loaded import LoadedModel

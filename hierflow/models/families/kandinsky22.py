@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.hashing import digest, text_hash
-from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.models.adapter import Tensors
 from hierflow.models.families.unclip_prior import check_prior_steps, prior_generator
 from hierflow.models.loaded import LoadedModel
 from hierflow.models.pipeline_adapter import PipelineAdapter

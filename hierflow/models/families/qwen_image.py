@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.conditioning import Conditioning
+from hierflow.models.adapter import Tensors
 from hierflow.models.families.packed import PackedLatents
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.models.adapter import Conditioning
+from hierflow.conditioning import Conditioning
 from hierflow.models.families.stable_diffusion import LatentDiffusion
 
 if TYPE_CHECKING:

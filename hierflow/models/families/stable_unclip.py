@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.conditioning import Conditioning
+from hierflow.models.adapter import Tensors
 from hierflow.models.families.stable_diffusion import LatentDiffusion
 from hierflow.models.families.unclip_prior import check_prior_steps, image_embeddings, prior_generator
 from hierflow.models.loaded import LoadedModel

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.conditioning import Conditioning
 from hierflow.errors import InputError
 from hierflow.hashing import digest, seed_from
-from hierflow.models.adapter import Conditioning, Tensors
+from hierflow.models.adapter import Tensors
 from hierflow.models.families.unclip_prior import check_prior_steps, image_embeddings, prior_generator
 from hierflow.models.loaded import LoadedModel
 from hierflow.models.pipeline_adapter import PipelineAdapter
