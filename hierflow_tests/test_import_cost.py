@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import hierflow.models
 
 HEAVY = ("torch", "diffusers", "transformers", "matplotlib", "sklearn", "dagster", "scipy", "pandas")
 
@@ -30,6 +33,11 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 )
 def test_the_core_knows_neither_torch_nor_dagster(module: str) -> None:
     assert not {"torch", "diffusers", "transformers", "dagster"} & set(loaded_by(f"import {module}").split())
+
+
+def test_models_know_nothing_of_scoring() -> None:
+    package = Path(hierflow.models.__file__).parent
+    assert not [path.name for path in package.rglob("*.py") if "hierflow.scoring" in path.read_text("utf-8")]
 
 
 def test_reading_a_document_imports_nothing_heavy() -> None:

@@ -18,7 +18,7 @@ from hierflow.mini import YES_NO_JUDGE
 from hierflow.mini.catalogue.grammar import ATTRIBUTE_NAMES, ATTRIBUTE_SIZES, Attributes, ParsedPrompt, parse_prompt
 from hierflow.mini.catalogue.render import render
 from hierflow.models.registry import open_model
-from hierflow.scoring.clip_similarity import ClipSimilarity
+from hierflow.scoring.own_clip import OwnClip
 from hierflow.scoring.vqa import VqaScore, load_vqa
 from hierflow.spec import DiffusionSpec
 
@@ -110,10 +110,8 @@ class Judges:
         return load_classifier()
 
     @cached_property
-    def _clip(self) -> ClipSimilarity:
-        scorer = open_model(DiffusionSpec(model="mini", deterministic=False), Path()).scorer_of("clip_similarity")
-        assert isinstance(scorer, ClipSimilarity)
-        return scorer
+    def _clip(self) -> OwnClip:
+        return OwnClip(open_model(DiffusionSpec(model="mini", deterministic=False), Path()))
 
     @cached_property
     def _vqa(self) -> VqaScore:

@@ -14,10 +14,11 @@ from hierflow.plan.identity import SamplingIdentity
 if TYPE_CHECKING:
     import torch
 
+    from hierflow.models.clip_parts import ClipParts
     from hierflow.models.placement import Placement
+    from hierflow.models.repository import Repository
     from hierflow.models.runtime import Runtime
     from hierflow.models.sampler import Sampler
-    from hierflow.scoring import Scorer
 
 Tensors = Mapping[str, "torch.Tensor"]
 
@@ -60,8 +61,12 @@ class Adapter(Protocol):
         """Which networks are on the device at the moment."""
 
     @property
-    def scorer_versions(self) -> Mapping[str, str]:
-        """Identity of every score that images are given, by its name; nothing is loaded for that."""
+    def safety_checker(self) -> Repository | None:
+        """Where the checker lies that flags its images; None where nothing does."""
+
+    @property
+    def clip_fingerprint(self) -> str:
+        """Identity of the CLIP model that it comes with; empty where it comes with none."""
 
     @property
     def prior_evaluations_per_prompt(self) -> int:
@@ -96,8 +101,8 @@ class Adapter(Protocol):
     def decode(self, latents: torch.Tensor) -> list[npt.NDArray[np.uint8] | None]:
         """(H, W, 3) the image of each of the final latents (B, ...); None where its pixels are not finite."""
 
-    def scorer_of(self, name: str) -> Scorer:
-        """What gives images the score `name`, one of :attr:`scorer_versions`."""
+    def clip(self) -> ClipParts:
+        """The CLIP model that it comes with, wherever it is placed at the moment."""
 
     def varied(self, *, negative_prompt: str | None, width: int | None, height: int | None) -> Adapter:
         """The same networks under other settings, those that are None being as they are here; made once.

@@ -13,18 +13,17 @@ import numpy.typing as npt
 from hierflow.conditioning import Conditioning
 from hierflow.models.adapter import Tensors
 from hierflow.models.batches import Batches, padded_batches
+from hierflow.models.clip_parts import ClipParts
 from hierflow.models.pipeline_identity import PipelineIdentity
 from hierflow.models.placement import Placement
 from hierflow.models.prompt_length import too_long
 from hierflow.models.quiet import quiet_libraries
+from hierflow.models.repository import Repository
 from hierflow.models.runtime import FIXED_BATCH
-from hierflow.models.safety import SafetyCheck
 from hierflow.models.tap import TappedPipeline
 
 if TYPE_CHECKING:
     import torch
-
-    from hierflow.scoring import Scorer
 
 
 class PipelineAdapter(PipelineIdentity):
@@ -35,8 +34,8 @@ class PipelineAdapter(PipelineIdentity):
     """
 
     prior_evaluations_per_prompt: int = 0
-    scorer_version: str = ""
-    """Identity of the model's own quality score; empty for families without one."""
+    clip_fingerprint: str = ""
+    """Identity of the CLIP model that it comes with; empty where it comes with none."""
 
     @property
     def network(self) -> torch.nn.Module:
@@ -134,23 +133,14 @@ class PipelineAdapter(PipelineIdentity):
         """Which networks are on the device at the moment."""
         return self.loaded.placement
 
-    @cached_property
-    def scorer_versions(self) -> dict[str, str]:
-        """Identity of every score, by its name."""
-        check = self._safety_check
-        own = {"clip_similarity": self.scorer_version} if self.scorer_version else {}
-        return {**own, **({check.name: check.version} if check else {})}
+    @property
+    def safety_checker(self) -> Repository | None:
+        """Where the checker lies that flags its images; None where nothing does."""
+        return self.source.safety_checker
 
-    def scorer_of(self, name: str) -> Scorer:
-        """What gives images the score `name`, one of :attr:`scorer_versions`."""
-        check = self._safety_check
-        found = check if check and name == check.name else self.scorer()
-        assert found is not None, f"nothing gives the score {name}"
-        return found
-
-    def scorer(self) -> Scorer | None:
-        """The model's own quality score; None for families without one."""
-        return None
+    def clip(self) -> ClipParts:
+        """The CLIP model that it comes with, wherever it is placed at the moment."""
+        raise NotImplementedError(f"{type(self).__name__} comes with no CLIP model")
 
     def plain_pipeline(self) -> Any:
         """The pipeline that denoises, with this adapter's scheduler: what hierflow is measured against."""
@@ -162,11 +152,6 @@ class PipelineAdapter(PipelineIdentity):
     def tapped(self) -> TappedPipeline:
         """The pipeline that denoises, a step at a time."""
         return TappedPipeline(self.loaded.denoiser, self.sampler.scheduler, self.device)
-
-    @cached_property
-    def _safety_check(self) -> SafetyCheck | None:
-        checker = self.source.safety_checker
-        return SafetyCheck(checker, self.runtime, self.loaded.placement) if checker else None
 
     @cached_property
     def _variants(self) -> dict[tuple[str | None, int | None, int | None], Self]:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hierflow.errors import InputError
+from hierflow.scoring.own_clip import OwnClip
+from hierflow.scoring.safety_check import SafetyCheck
 from hierflow.scoring.scorer import Scorer
 from hierflow.spec import ScoringSpec
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from hierflow.scoring.clip_score import ClipScore
     from hierflow.scoring.vqa import VqaScore
 
-OWN = "clip_similarity"
+OWN = OwnClip.name
 """The score that a diffusion model brings with it."""
 COMPARED = ("vqa", "clip", OWN)
 """The scores that say how well an image shows its prompt; the best judge first."""
@@ -40,7 +42,7 @@ class Scorers:
 
     Args:
         spec: the document's section.
-        adapter: the diffusion model, which may bring scorers of its own.
+        adapter: the diffusion model, which may bring a CLIP model of its own, and a safety checker.
         base: the folder that relative paths are relative to.
         judge: the model of `vqa` where the document names none; None if there is none.
     """
@@ -66,7 +68,7 @@ class Scorers:
         return found
 
     def _versions(self) -> dict[str, str]:
-        metrics, own = self._spec.metrics, dict(self._adapter.scorer_versions)
+        metrics, own = self._spec.metrics, {name: scorer.version for name, scorer in self._own.items()}
         if metrics is None:
             return own
         found = {name: version for name, version in own.items() if name != OWN}
@@ -103,7 +105,7 @@ class Scorers:
         """What gives images the score `name`, one of :attr:`versions`."""
         if name == "vqa":
             return self._vqa
-        return self._clip if name == "clip" else self._adapter.scorer_of(name)
+        return self._clip if name == "clip" else self._own[name]
 
     @property
     def embedded_by(self) -> str:
@@ -114,6 +116,16 @@ class Scorers:
     def embedder(self) -> Embedder | None:
         """The model of :attr:`embedded_by`."""
         return cast("Embedder", self.of(self.embedded_by)) if self.embedded_by else None
+
+    @cached_property
+    def _own(self) -> dict[str, Scorer]:
+        """Those that the diffusion model brings, by name."""
+        adapter, found = self._adapter, list[Scorer]()
+        if adapter.clip_fingerprint:
+            found.append(OwnClip(adapter))
+        if adapter.safety_checker:
+            found.append(SafetyCheck(adapter.safety_checker, adapter.runtime, adapter.placement))
+        return {scorer.name: scorer for scorer in found}
 
     @cached_property
     def _vqa(self) -> VqaScore:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from diffusers import KandinskyV22PriorPipeline
 
+from hierflow.conditioning import Conditioning
 from hierflow.hashing import seed_from, text_hash
-from hierflow.models.adapter import Conditioning
 from hierflow.models.registry import open_model
 from hierflow.spec import DiffusionSpec
 from hierflow_tests.stages.runs import carry_out, spec_of
@@ -76,7 +76,7 @@ def test_a_variation_shares_networks_and_scores(tiny_learned: Path) -> None:
     adapter = open_model(DiffusionSpec(model=str(tiny_learned), steps=4), tiny_learned)
     other = adapter.varied(negative_prompt=NEGATIVE, width=24, height=None)
     assert other.network is adapter.network
-    assert other.scorer_version == adapter.scorer_version
+    assert other.clip_fingerprint == adapter.clip_fingerprint
     assert (other.identity.width, other.identity.height) == (24, 16)
     assert other.encoder_fingerprint != adapter.encoder_fingerprint
 

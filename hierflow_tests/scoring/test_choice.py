@@ -41,6 +41,22 @@ def test_by_default_images_have_the_scores_that_the_model_brings(tiny_learned: P
     assert scorers(tiny_learned).compared == ["clip_similarity"]
 
 
+def test_the_encoders_that_score_make_room_when_they_have_done_so(
+    tiny_learned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter: Any = open_model(DiffusionSpec(model=str(tiny_learned), steps=4), Path())
+    turns: list[list[str]] = []
+    monkeypatch.setattr(
+        adapter.loaded.placement, "place", lambda *networks: turns.append([type(one).__name__ for one in networks])
+    )
+    own = Scorers(ScoringSpec(), adapter, Path(), None)
+    assert turns == []
+    own.of("clip_similarity").score([np.zeros((32, 32, 3), np.uint8)], ["a mug"])
+    assert own.embedder is not None
+    own.embedder.image_embeddings([np.zeros((32, 32, 3), np.uint8)])
+    assert turns == [["CLIPTextModelWithProjection", "CLIPVisionModelWithProjection"], []] * 2
+
+
 def test_no_metrics_are_no_scores(tiny_learned: Path) -> None:
     assert scorers(tiny_learned, metrics=[]).versions == {}
     assert scorers(tiny_learned, metrics=[]).embedder is None

@@ -158,7 +158,7 @@ def test_witnesses_whose_images_are_gone_have_no_say_by_a_newer_measure(
     edited = [text for text in PROMPTS if text != pairs[0].prompt]  # so that it is not made again
     again = carry_out(spec_with(tiny_learned, storage, prompts=edited))
     assert len(measured(again)) == len(pairs)  # by the same measure it is as good a witness as ever
-    monkeypatch.setattr(Kandinsky22, "scorer_version", "another")
+    monkeypatch.setattr(Kandinsky22, "clip_fingerprint", "another")
     later = carry_out(spec_with(tiny_learned, storage, prompts=edited))
     assert {pair.prompt for pair in measured(later)} == set(edited)
     assert len(later.stage.store.pairs.load()) == len(pairs)
@@ -209,7 +209,7 @@ def test_a_damaged_witness_has_no_say_by_a_newer_measure(
     pairs = measured(run)
     files, path = run.stage.store.files, pairs[0].images[STANDARD].path
     files.write(path, files.read(path)[:-20])
-    monkeypatch.setattr(Kandinsky22, "scorer_version", "another")
+    monkeypatch.setattr(Kandinsky22, "clip_fingerprint", "another")
     edited = [text for text in PROMPTS if text != pairs[0].prompt]
     for _ in range(2):  # the first finds it damaged, the second gone
         later = carry_out(spec_with(tiny_learned, storage, prompts=edited))

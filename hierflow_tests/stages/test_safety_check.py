@@ -10,7 +10,8 @@ import pytest
 from hierflow.errors import InputError
 from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.registry import open_model
-from hierflow.spec import DiffusionSpec
+from hierflow.scoring.choice import Scorers
+from hierflow.spec import DiffusionSpec, ScoringSpec
 from hierflow_tests.stages.runs import Run, assert_equal, carry_out, spec_of
 from hierflow_tests.tiny_models import SIZE, save_tiny_kandinsky, save_tiny_stable_diffusion
 
@@ -72,7 +73,7 @@ def test_its_version_follows_its_weights_and_loads_nothing(models: Path) -> None
         spec = DiffusionSpec(model="mild", steps=3, safety_check=f"{checker}/safety_checker")
         adapter = open_model(spec, models)
         assert not {"encoder", "denoiser"} & vars(adapter.loaded).keys()  # type: ignore[attr-defined]
-        return adapter.scorer_versions["flagged"]
+        return Scorers(ScoringSpec(), adapter, models, None).versions["flagged"]
 
     assert version("mild") == version("mild") != version("strict")
 
@@ -81,7 +82,7 @@ def test_neighbours_change_no_flag(models: Path) -> None:
     import numpy as np
 
     spec = DiffusionSpec(model="mild", steps=3, safety_check="strict/safety_checker")
-    checker = open_model(spec, models).scorer_of("flagged")
+    checker = Scorers(ScoringSpec(), open_model(spec, models), models, None).of("flagged")
     images = list(np.random.default_rng(0).integers(0, 255, (11, SIZE, SIZE, 3), dtype=np.uint8))
     before = [image.copy() for image in images]
     assert checker.score(images, [""] * 11) == [1.0] * 11

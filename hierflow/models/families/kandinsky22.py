@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hierflow.conditioning import Conditioning
 from hierflow.hashing import digest, text_hash
 from hierflow.models.adapter import Tensors
+from hierflow.models.clip_parts import ClipParts
 from hierflow.models.families.unclip_prior import check_prior_steps, prior_generator
 from hierflow.models.loaded import LoadedModel
 from hierflow.models.pipeline_adapter import PipelineAdapter
@@ -23,10 +24,8 @@ from hierflow.spec import DiffusionSpec
 if TYPE_CHECKING:
     import torch
 
-    from hierflow.scoring import Scorer
-
 _DEFAULT_SIZE = 512
-_SCORING = ("image_encoder", "image_processor", "text_encoder", "tokenizer")
+_CLIP = ("image_encoder", "image_processor", "text_encoder", "tokenizer")
 
 
 class Kandinsky22(PipelineAdapter):
@@ -101,24 +100,15 @@ class Kandinsky22(PipelineAdapter):
 
         return mini_warnings(texts) if self.source.is_mini else super().warnings(texts)
 
-    def scorer(self) -> Scorer:
-        """CLIP similarity by the prior's own text and image encoders."""
-        from hierflow.scoring.clip_similarity import ClipSimilarity
-
+    def clip(self) -> ClipParts:
+        """The prior's own text and image encoders."""
         prior = self.loaded.encoder
-        self.loaded.placement.place(prior.text_encoder, prior.image_encoder)
-        return ClipSimilarity(
-            prior.text_encoder,
-            prior.tokenizer,
-            prior.image_encoder,
-            prior.image_processor,
-            version=self.scorer_version,
-        )
+        return ClipParts(prior.text_encoder, prior.tokenizer, prior.image_encoder, prior.image_processor)
 
     @cached_property
-    def scorer_version(self) -> str:  # type: ignore[override]
-        """Identity of the encoders that score."""
-        return digest("hierflow clip similarity 1", self._prior.fingerprint(*_SCORING), self.runtime.dtype)
+    def clip_fingerprint(self) -> str:  # type: ignore[override]
+        """Identity of these encoders."""
+        return digest("hierflow clip similarity 1", self._prior.fingerprint(*_CLIP), self.runtime.dtype)
 
     @property
     def _prior(self) -> Repository:
