@@ -129,7 +129,7 @@ def status(spec: Path, as_json: bool) -> int:
     from hierflow.stages.summary import status_of
     from hierflow.terminal.status import describe_status
 
-    found = status_of(_stage(spec))
+    found = status_of(_stage(spec, writes=False))
     _print(found, describe_status(found), as_json)
     return DONE
 
@@ -141,7 +141,7 @@ def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
     from hierflow.stages.summary import audit_of
     from hierflow.terminal.audit import describe_audit
 
-    report = audit_of(_stage(spec), by)
+    report = audit_of(_stage(spec, writes=False), by)
     _print(report.as_json(), describe_audit(report), as_json)
     return DONE if report.account.books.balanced else FAILED
 
@@ -158,8 +158,11 @@ def prune(spec: Path, as_json: bool, yes: bool) -> int:
     return DONE
 
 
-def _stage(spec: Path) -> Any:
-    """Everything that can be wrong with the input is found here, before any work is done."""
+def _stage(spec: Path, *, writes: bool = True) -> Any:
+    """Everything that can be wrong with the input is found here, before any work is done.
+
+    Some of it does not matter to a command that writes nothing.
+    """
     from hierflow.document import load_document
     from hierflow.stages.context import Stage
     from hierflow.stages.preflight import check_input
@@ -175,7 +178,7 @@ def _stage(spec: Path) -> Any:
         progress=to_stderr,
         say=_say,
     )
-    check_input(stage)
+    check_input(stage, writes=writes)
     return stage
 
 

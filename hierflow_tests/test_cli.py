@@ -20,6 +20,7 @@ from hierflow_tests.image_sets import (
     snapshot,
     write_document,
 )
+from hierflow_tests.no_work import refuse_work
 
 CONTRACT = {
     "name": str,
@@ -71,8 +72,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     first = run(document)
     after_first = snapshot(folder)
     with pytest.MonkeyPatch.context() as patch:
-        for work in ("predict", "decode", "encode", "scorer"):
-            patch.setattr(Kandinsky22, work, refuse)
+        refuse_work(patch)
         second = run(document)
     return History(document, planned, first, second, after_plan, after_first, snapshot(folder))
 

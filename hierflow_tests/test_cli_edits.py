@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hierflow.images import decode_png
-from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.image_sets import FOUR, command, images_of, manifest_of, rows_of, run, snapshot, write_document
+from hierflow_tests.no_work import refuse_work
 
 EDITED = [*FOUR[:3], "a green chair"]
 
@@ -54,11 +54,7 @@ def test_renaming_an_axis_evaluates_and_decodes_nothing(tmp_path: Path, monkeypa
         tmp_path, prompts={"template": "a {hue} {product}", "axes": {"hue": ["red", "blue"], "product": products}}
     )
 
-    def refuse(*arguments: object, **named: object) -> None:
-        raise AssertionError("something was made again")
-
-    for work in ("encode", "predict", "decode", "scorer"):
-        monkeypatch.setattr(Kandinsky22, work, refuse)
+    refuse_work(monkeypatch)
     ended = run(document)
     assert ended.code == 0
     assert ended.json["evaluations"]["executed"] == 0

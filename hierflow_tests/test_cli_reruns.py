@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.loaded import LoadedModel
 from hierflow_tests.image_sets import FOUR, command, images_of, rows_of, run, write_document
+from hierflow_tests.no_work import refuse_work
 
 
 def told(folder: Path, prompts: list[str]) -> Path:
@@ -52,8 +52,7 @@ def test_what_is_edited_is_paid_for_and_no_other_image_changes(
         raise AssertionError("something was made again")
 
     monkeypatch.setattr(LoadedModel, "_load", refuse)
-    for work in ("encode", "predict", "decode", "scorer"):
-        monkeypatch.setattr(Kandinsky22, work, refuse)
+    refuse_work(monkeypatch)
 
     told(tmp_path, edited[::-1])  # another order
     again = ran(document)

@@ -39,7 +39,7 @@ attributes:
     {source}
 
   diffusion:  # a change here makes every image anew
-    model: {model}  # mini ships with hierflow; or a Hugging Face hub id, or a folder, of the Kandinsky 2.2 family
+    model: {model}  # mini ships with hierflow; or a Hugging Face hub id, or a folder: see docs/models.md
     steps: 40
     guidance_scale: 4.0
     seed: 0

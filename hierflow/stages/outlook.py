@@ -117,6 +117,7 @@ class Outlook:
             "images_changed_by_rebuild": edit.rebuild_changed if edit else None,
             "partitions": {"total": len(self.sizes), "to_run": len(self.to_run), "sizes": self.sizes},
             "seconds": round(guess.seconds, 1) if guess else None,
+            "seconds_to_execute": round(guess.seconds_left, 1) if guess else None,
             "startup_share": round(guess.startup_share, 4) if guess else None,
             "suggested_max_prompts": guess.max_prompts if guess else None,
             "warnings": self.warnings,
@@ -161,7 +162,9 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         baselines=outstanding(stage, compiled, prompts),
         pilot=load_pilot(stage, compiled.document.pilot) if compiled.document.pilot else None,
         pilot_at_most=0 if compiled.document.pilot else _pilot_at_most(stage, compiled, prompts),
-        estimate=estimate(pace, compiled.document.planned, len(prompts) - len(left_out), len(sizes))
+        estimate=estimate(
+            pace, compiled.document.planned, len(prompts) - len(left_out), len(sizes), (evaluations, len(keys))
+        )
         if pace
         else None,
         warnings=[*told(left_out), *advice(stage, prompts)],

@@ -12,8 +12,13 @@ from hierflow.store.plans import LostPlanError
 from hierflow.tree.memory import check_room, has_room
 
 
-def check_input(stage: Stage) -> PromptSet:
+def check_input(stage: Stage, *, writes: bool = True) -> PromptSet:
     """Read the prompts, find the model and the store, and resolve every setting; write nothing.
+
+    Args:
+        stage: the set.
+        writes: whether something is to be made. What only tells of a set needs no folder that it can write to, and no
+            sample that a pilot could tell by.
 
     Returns:
         The prompts.
@@ -21,14 +26,15 @@ def check_input(stage: Stage) -> PromptSet:
     Raises:
         InputError: something is wrong; it names file or field, value and remedy.
     """
-    stage.store.check_location()
+    stage.store.check_location(writes=writes)
     stage.store.check_owner()
     prompts = load_prompts(stage.spec.prompts, stage.base)
     _ = stage.adapter.identity  # finds the model's files, the device, and settles the scheduler with its steps
     _ = stage.embedder  # finds the files of what the tree clusters by, if it has a model of its own
     _ = stage.scorers.versions  # finds those of what scores images
     _check_settings(stage, prompts)
-    _check_target(stage, prompts)
+    if writes:
+        _check_target(stage, prompts)
     return prompts
 
 
@@ -72,8 +78,17 @@ def _check_target(stage: Stage, prompts: PromptSet) -> None:
 
 
 def _check_settings(stage: Stage, prompts: PromptSet) -> None:
-    for width, height in {(row.image_width, row.image_height) for row in prompts.settings}:
-        _ = stage.adapter.varied(negative_prompt=None, width=width, height=height).identity
+    first_of = {
+        (row.image_width, row.image_height): prompt_id
+        for prompt_id, row in reversed(list(zip(prompts.ids, prompts.settings, strict=False)))
+    }
+    for (width, height), prompt_id in first_of.items():
+        try:
+            _ = stage.adapter.varied(negative_prompt=None, width=width, height=height).identity
+        except InputError as error:  # the row's, as the document's own size has been checked
+            column = str(error.field).replace("diffusion.", "image_")
+            where = f"prompts, column {column} of {prompt_id!r}"
+            raise InputError(error.problem, field=where, value=error.value, remedy=error.remedy) from error
     for negative in {row.negative_prompt for row in prompts.settings} - {None}:
         if stage.adapter.varied(negative_prompt=negative, width=None, height=None).rows_per_evaluation == 1:
             raise InputError(

@@ -67,13 +67,13 @@ class SetStore:
         when = began(entries)
         return sorted(self.records.all(besides), key=lambda record: when.get(record.run, 0.0))
 
-    def check_location(self) -> None:
-        """Refuse a location that cannot hold a folder, without making one.
+    def check_location(self, *, writes: bool) -> None:
+        """Refuse a location that cannot hold a folder, or cannot be written to though it has to, without making one.
 
         Raises:
             InputError: the location, or something above it, is a file or is not writable.
         """
-        self._base.check()
+        self._base.check(writes=writes)
 
     def check_owner(self) -> None:
         """Refuse a folder that another document made.

@@ -60,11 +60,15 @@ class Storage:
         """Whether the files lie on this machine's disk."""
         return self._local
 
-    def check(self) -> None:
-        """See whether the folder could be made, without making it; only a local disk can tell.
+    def check(self, *, writes: bool) -> None:
+        """See whether the folder is one or could be made, without making it; only a local disk can tell.
+
+        Args:
+            writes: whether something is to be written there.
 
         Raises:
-            InputError: the location, or the nearest thing that exists above it, is a file or is not writable.
+            InputError: the location, or the nearest thing that exists above it, is a file, or is not writable though
+                something is to be written.
         """
         if not self._local:
             return
@@ -78,9 +82,9 @@ class Storage:
                 value=self._root,
                 remedy="give a folder that can be written to",
             )
-        if not os.access(nearest, os.W_OK | os.X_OK):
+        if writes and not os.access(nearest, os.W_OK | os.X_OK):
             raise InputError(
-                f"cannot be made: {nearest} is not writable",
+                "is not writable" if str(nearest) == self._root else f"cannot be made: {nearest} is not writable",
                 field="storage.path",
                 value=self._root,
                 remedy="give a folder that can be written to",

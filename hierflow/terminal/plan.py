@@ -89,6 +89,8 @@ def _times(outlook: Outlook) -> list[tuple[str, str]]:
     if guess is None:
         return [("time", "not known before the first run, which measures an evaluation")]
     share = f"{guess.startup_share:.1%} of an average partition's run"
-    if guess.startup_share > STARTUP_SHARE:
-        share += f"; partitions.max_prompts: {guess.max_prompts} brings it under {STARTUP_SHARE:.0%}"
-    return [("time", f"{duration(guess.seconds)} for the whole set, at the pace last measured"), ("start-up", share)]
+    if guess.startup_share > STARTUP_SHARE and guess.max_prompts <= len(outlook.prompts.distinct):
+        share += f"; partitions.max_prompts: {guess.max_prompts} and --rebuild bring it under {STARTUP_SHARE:.0%}"
+    left = f"{duration(guess.seconds_left)} for what is to execute, " if outlook.evaluations else ""
+    told = f"{left}{duration(guess.seconds)} for the whole set, at the pace last measured"
+    return [("time", told), ("start-up", share)]

@@ -28,7 +28,7 @@ def quality_rows(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     for metric, about in found["metrics"].items():
         rate = Interval(**about["win_rate"])
         told = f"{metric} win rate {rate} in {about['pairs']} pairs, 0.5 is as good as without sharing"
-        rows.append(("quality", about["fault"] or told))
+        rows.append(("quality", f"{metric}: {about['fault']}" if about["fault"] else told))
     if found["verdict"]:
         rows.append(("floor", found["verdict"]["reason"]))
     rows += [

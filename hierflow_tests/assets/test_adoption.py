@@ -9,8 +9,8 @@ import pytest
 
 from hierflow.assets.graph import SUBTREE_ASSETS as ASSETS
 from hierflow.assets.names import SetNames
-from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow_tests.image_sets import launched, run, write_document
+from hierflow_tests.no_work import refuse_work
 
 NAMES = SetNames("trial")
 
@@ -22,11 +22,7 @@ def test_a_fresh_instance_adopts_a_finished_store(tmp_path: Path, monkeypatch: p
     home.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(home))
 
-    def refuse(*arguments: object, **named: object) -> None:
-        raise AssertionError("something was made again")
-
-    for work in ("encode", "predict", "decode", "scorer"):
-        monkeypatch.setattr(Kandinsky22, work, refuse)
+    refuse_work(monkeypatch)
     done = launched(document)
 
     assert done.problems == []

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from hierflow.hashing import text_hash
-from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.models.loaded import LoadedModel
 from hierflow.stages.outlook import look_ahead
 from hierflow.stages.planning import WHOLE
+from hierflow_tests.no_work import refuse_work
 from hierflow_tests.stages.runs import PROMPTS, STEPS, Run, assert_equal, carry_out, spec_of, stage_of
 
 Refuse = Callable[[], None]
@@ -30,8 +30,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Refuse:
 
     def apply() -> None:
         monkeypatch.setattr(LoadedModel, "_load", refuse)
-        for work in ("encode", "predict", "decode", "scorer"):
-            monkeypatch.setattr(Kandinsky22, work, refuse)
+        refuse_work(monkeypatch)
 
     return apply
 

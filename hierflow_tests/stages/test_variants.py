@@ -154,7 +154,7 @@ def test_seeds_that_nobody_shares_are_pointed_out(tiny_learned: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("columns", "cell", "says"),
     [
-        ("id,prompt,image_width", "9", "diffusion.width: 9 is not a multiple of"),
+        ("id,prompt,image_width", "9", "prompts, column image_width of 'a': 9 is not a multiple of"),
         ("id,prompt,image_height", "100000", "column image_height: '100000' is not a number of pixels"),
     ],
 )

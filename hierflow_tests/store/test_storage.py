@@ -217,6 +217,15 @@ def test_a_folder_that_cannot_be_written_to_is_the_users_fault(
         Storage(tmp_path).prepare()
 
 
+def test_a_folder_that_is_only_read_need_not_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    Storage(tmp_path).check(writes=False)
+    with pytest.raises(InputError, match=r"^storage\.path: '.*' is not writable; give"):
+        Storage(tmp_path).check(writes=True)
+    with pytest.raises(InputError, match=r"^storage\.path: '.*/below' cannot be made: .* is not writable; give"):
+        Storage(tmp_path / "below").check(writes=True)
+
+
 @pytest.mark.parametrize("url", ["nonsense://bucket/x", "nonsense::file:///x"])
 def test_a_protocol_that_fsspec_does_not_know_is_the_users_fault(url: str) -> None:
     with pytest.raises(
