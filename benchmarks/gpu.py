@@ -38,9 +38,9 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.latents import denoised_partition
-from hierflow.stages.planning import adopt, make_plan
+from hierflow.stages.embedding.embeddings import embed
+from hierflow.stages.making.latents import denoised_partition
+from hierflow.stages.planning.make_plan import adopt, make_plan
 from hierflow.store.conditioning import stacked
 
 PLAIN_BATCHES = (1, 2, 4, 8, 16, 32, 64)

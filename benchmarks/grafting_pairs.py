@@ -21,9 +21,9 @@ from hierflow.plan.segments import Plan, compile_plan
 from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed, tree_vectors
-from hierflow.stages.latents import denoised_partition
-from hierflow.stages.planning import adopt, make_plan, plan_after
+from hierflow.stages.embedding.embeddings import embed, tree_vectors
+from hierflow.stages.making.latents import denoised_partition
+from hierflow.stages.planning.make_plan import adopt, make_plan, plan_after
 
 
 @dataclass(frozen=True)

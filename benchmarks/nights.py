@@ -135,7 +135,7 @@ class Fresh:
 
 
 class Pinned:
-    """A tree that is kept, as :mod:`hierflow.stages.growing` keeps it.
+    """A tree that is kept, as :mod:`hierflow.stages.planning.growing` keeps it.
 
     Args:
         founding: the tree it begins as.

@@ -20,7 +20,7 @@ from benchmarks.catalogue import draw
 from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import ImageSetSpec, StorageSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
+from hierflow.stages.embedding.embeddings import embed
 
 Float = npt.NDArray[np.float64]
 Encode = Callable[[Sequence[str]], Float]

@@ -25,8 +25,8 @@ from hierflow.plan.segments import Plan
 from hierflow.prompts import PromptSource, load_prompts
 from hierflow.spec import DiffusionSpec, ImageSetSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.planning import plan_after
+from hierflow.stages.embedding.embeddings import embed
+from hierflow.stages.planning.make_plan import plan_after
 
 PROMPTS: Final = (
     "a photo of a red plain house on green grass",

@@ -75,7 +75,7 @@ _rebuild = click.option(
 @_rebuild
 def plan(spec: Path, as_json: bool, rebuild: str) -> int:
     """Show what a run would do and cost, without touching the denoiser."""
-    from hierflow.stages.outlook import look_ahead
+    from hierflow.stages.overview.outlook import look_ahead
     from hierflow.terminal.plan import describe_plan
 
     stage = _stage(spec)
@@ -90,9 +90,9 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
     """Make what is missing, through real Dagster runs in this process; a second run redoes nothing."""
     from hierflow.launch import launch
     from hierflow.prompts import load_prompts
-    from hierflow.stages.advice import advice
-    from hierflow.stages.preflight import check_memory
-    from hierflow.stages.summary import summarise
+    from hierflow.stages.embedding.advice import advice
+    from hierflow.stages.overview.preflight import check_memory
+    from hierflow.stages.overview.summary import summarise
     from hierflow.terminal.run import describe_run
 
     stage = _stage(spec)
@@ -112,7 +112,7 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
 
 def _announce(stage: Any, rebuild: str) -> None:
     """Say what a rebuild will replace before it is done."""
-    from hierflow.stages.outlook import look_ahead
+    from hierflow.stages.overview.outlook import look_ahead
 
     outlook = look_ahead(stage, rebuild)
     if outlook.edit is not None:
@@ -126,7 +126,7 @@ def _announce(stage: Any, rebuild: str) -> None:
 @_command
 def status(spec: Path, as_json: bool) -> int:
     """Show what is made and what is still to do, read off the store."""
-    from hierflow.stages.summary import status_of
+    from hierflow.stages.overview.summary import status_of
     from hierflow.terminal.status import describe_status
 
     found = status_of(_stage(spec, writes=False))
@@ -138,7 +138,7 @@ def status(spec: Path, as_json: bool) -> int:
 @click.option("--by", metavar="COLUMN", multiple=True, help="Break it down by a column of the prompts; repeatable.")
 def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
     """Show what the set has cost and saved, over all runs of its present plan."""
-    from hierflow.stages.summary import audit_of
+    from hierflow.stages.overview.summary import audit_of
     from hierflow.terminal.audit import describe_audit
 
     report = audit_of(_stage(spec, writes=False), by)
@@ -165,7 +165,7 @@ def _stage(spec: Path, *, writes: bool = True) -> Any:
     """
     from hierflow.document import load_document
     from hierflow.stages.context import Stage
-    from hierflow.stages.preflight import check_input
+    from hierflow.stages.overview.preflight import check_input
 
     document = spec.resolve()
     invocation = uuid.uuid4().hex

@@ -13,17 +13,17 @@ from hierflow.errors import InputError, RunError
 from hierflow.progress import OpenProgress, Silent, to_stderr
 from hierflow.prompts import load_prompts
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.advice import advice
-from hierflow.stages.auditing import write_audit
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.image_set import assemble
-from hierflow.stages.images import make_partition
-from hierflow.stages.latents import denoise_trunk
-from hierflow.stages.planning import adopt, make_plan
-from hierflow.stages.preflight import check_memory
-from hierflow.stages.retention import retain
-from hierflow.stages.todo import todo
+from hierflow.stages.embedding.advice import advice
+from hierflow.stages.embedding.embeddings import embed
+from hierflow.stages.keeping.retention import retain
+from hierflow.stages.making.images import make_partition
+from hierflow.stages.making.latents import denoise_trunk
+from hierflow.stages.making.todo import todo
+from hierflow.stages.overview.preflight import check_memory
+from hierflow.stages.planning.make_plan import adopt, make_plan
+from hierflow.stages.reports.auditing import write_audit
+from hierflow.stages.reports.image_set import assemble
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,6 +150,6 @@ def _opened(stage: Stage, path: str) -> Image:
 
 def _manifest(stage: Stage) -> pa.Table:
     from hierflow.images import read_manifest
-    from hierflow.stages.image_set import MANIFEST
+    from hierflow.stages.reports.image_set import MANIFEST
 
     return read_manifest(stage.store.files.read(MANIFEST))

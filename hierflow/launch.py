@@ -20,11 +20,11 @@ from hierflow.assets.run_stage import told_through
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.stages.assembly import is_assessed
 from hierflow.stages.context import Stage
-from hierflow.stages.left_out import told
-from hierflow.stages.quality_summary import missed_floor
-from hierflow.stages.todo import todo
+from hierflow.stages.embedding.left_out import told
+from hierflow.stages.making.todo import todo
+from hierflow.stages.quality.summary import missed_floor
+from hierflow.stages.reports.assembly import is_assessed
 
 _SETTINGS = """\
 telemetry:
@@ -71,7 +71,7 @@ def launch(stage: Stage, document: Path, rebuild: str = "") -> Launch:
     Args:
         stage: the set; the runs report progress and say sentences as it does.
         document: the file that describes it.
-        rebuild: as in :func:`hierflow.stages.planning.make_plan`.
+        rebuild: as in :func:`hierflow.stages.planning.make_plan.make_plan`.
 
     Raises:
         InputError: the store, or Dagster's records, have no place; nothing has been run.

@@ -12,7 +12,7 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.errors import RunError
 from hierflow.launch import home_of, instance_at
 from hierflow.stages.context import Stage
-from hierflow.stages.pruning import Waste, find_waste, remove
+from hierflow.stages.keeping.pruning import Waste, find_waste, remove
 
 
 @dataclass(frozen=True)

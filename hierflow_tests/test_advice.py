@@ -9,8 +9,8 @@ import pytest
 from hierflow.document import validated
 from hierflow.prompts import load_prompts
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
+from hierflow.stages.embedding.advice import advice
 
 
 def advice_on(*texts: str, **diffusion: object) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hierflow.scoring.quality_floor import Verdict
-from hierflow.stages import quality
-from hierflow.stages.assembly import QUALITY
+from hierflow.stages.quality import assessment as quality
+from hierflow.stages.reports.assembly import QUALITY
 from hierflow_tests.image_sets import run, write_document
 from hierflow_tests.tiny_models import tiny_learned
 

@@ -18,8 +18,8 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.stages import planning
 from hierflow.stages.context import Stage
+from hierflow.stages.planning import make_plan as planning
 from hierflow.store import SetStore
 from hierflow_tests.image_sets import FOUR, launched, write_document
 from hierflow_tests.tiny_models import tiny_learned

@@ -11,8 +11,8 @@ from hierflow.document import load_document
 from hierflow.mini.catalogue.grammar import parse_prompt
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.advice import advice
 from hierflow.stages.context import Stage
+from hierflow.stages.embedding.advice import advice
 
 FOLDER = Path(__file__).parents[1] / "prompts"
 DOCUMENTS = sorted(FOLDER.glob("*.yaml"))

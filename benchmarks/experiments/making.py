@@ -27,10 +27,10 @@ from hierflow.progress import OpenProgress, Silent
 from hierflow.prompts import PromptSet, PromptSource
 from hierflow.spec import DiffusionSpec, ImageSetSpec, PartitionsSpec, SharingSpec, StorageSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.groups import ENOUGH
-from hierflow.stages.node_conditioning import node_conditioning
-from hierflow.stages.planning import plan_after
+from hierflow.stages.embedding.embeddings import embed
+from hierflow.stages.embedding.node_conditioning import node_conditioning
+from hierflow.stages.planning.make_plan import plan_after
+from hierflow.stages.quality.groups import ENOUGH
 from hierflow.tree.planted import PlantedTree
 
 if TYPE_CHECKING:

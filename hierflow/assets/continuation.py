@@ -20,8 +20,8 @@ from hierflow.assets.liveness import active_runs, is_dead, partition_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.plan.compiled import CompiledPlan
-from hierflow.stages.assembly import ASSEMBLED, is_assessed, is_marked, state_of_records
-from hierflow.stages.todo import ATTEMPTS, todo
+from hierflow.stages.making.todo import ATTEMPTS, todo
+from hierflow.stages.reports.assembly import ASSEMBLED, is_assessed, is_marked, state_of_records
 from hierflow.store.plans import Pointer
 
 

@@ -16,7 +16,7 @@ from hierflow.hashing import bytes_digest, digest
 from hierflow.spec import SharingSpec
 
 if TYPE_CHECKING:
-    from hierflow.stages.tree_comparison import TreeComparison
+    from hierflow.stages.planning.tree_comparison import TreeComparison
 
 
 def prompt_source(served: ServedSet) -> dg.AssetsDefinition:
@@ -89,7 +89,7 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.assets.displays.values import text_columns
         from hierflow.assets.tables import prompt_table
         from hierflow.prompts import load_prompts
-        from hierflow.stages.advice import repetitions
+        from hierflow.stages.embedding.advice import repetitions
 
         with run_stage(context, served) as stage:
             prompts = load_prompts(stage.spec.prompts, stage.base)
@@ -115,10 +115,10 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "prompt_embeddings", checks=_ENCODING_CHECKS)
     def prompt_embeddings(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.prompts import refusals
-        from hierflow.stages.advice import advice
-        from hierflow.stages.embeddings import clustering, embed
-        from hierflow.stages.left_out import told
-        from hierflow.stages.preflight import check_memory
+        from hierflow.stages.embedding.advice import advice
+        from hierflow.stages.embedding.embeddings import clustering, embed
+        from hierflow.stages.embedding.left_out import told
+        from hierflow.stages.overview.preflight import check_memory
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
@@ -150,9 +150,9 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "embedding_tree", checks=_TREE_CHECKS)
     def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
         from hierflow.assets.displays.tree import tree_metadata
-        from hierflow.stages.embeddings import embed
-        from hierflow.stages.planning import adopt, make_plan
-        from hierflow.stages.tree_comparison import compare_to_fresh
+        from hierflow.stages.embedding.embeddings import embed
+        from hierflow.stages.planning.make_plan import adopt, make_plan
+        from hierflow.stages.planning.tree_comparison import compare_to_fresh
 
         with run_stage(context, served) as stage:
             prompts = prompts_of(context, stage)
@@ -194,8 +194,8 @@ def _tree_checks(sharing: SharingSpec, comparison: "TreeComparison | None") -> I
 def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "shared_latents")
     def shared_latents(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from hierflow.stages.latents import denoise_trunk
-        from hierflow.stages.todo import todo
+        from hierflow.stages.making.latents import denoise_trunk
+        from hierflow.stages.making.todo import todo
 
         with run_stage(context, served) as stage:
             compiled = plan_of(context, stage)

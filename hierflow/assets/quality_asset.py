@@ -44,10 +44,10 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
     def quality_report(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.account import account_metadata
         from hierflow.assets.displays.quality import quality_metadata
-        from hierflow.stages.assembly import ASSESSED, mark, state_of_quality
-        from hierflow.stages.auditing import write_audit
-        from hierflow.stages.image_set import assembled
-        from hierflow.stages.quality import assess
+        from hierflow.stages.quality.assessment import assess
+        from hierflow.stages.reports.assembly import ASSESSED, mark, state_of_quality
+        from hierflow.stages.reports.auditing import write_audit
+        from hierflow.stages.reports.image_set import assembled
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)

@@ -39,11 +39,11 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.image_set import image_set_metadata
-        from hierflow.stages.assembly import ASSEMBLED, QUALITY_PAGE, mark, state_of_records
-        from hierflow.stages.image_set import assemble
-        from hierflow.stages.partition_states import partition_states
-        from hierflow.stages.retention import retain
-        from hierflow.stages.space import space_of
+        from hierflow.stages.keeping.retention import retain
+        from hierflow.stages.keeping.space import space_of
+        from hierflow.stages.overview.partition_states import partition_states
+        from hierflow.stages.reports.assembly import ASSEMBLED, QUALITY_PAGE, mark, state_of_records
+        from hierflow.stages.reports.image_set import assemble
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)
@@ -84,8 +84,8 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
     )
     def compute_audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.account import account_metadata
-        from hierflow.stages.auditing import write_audit
-        from hierflow.stages.image_set import assembled
+        from hierflow.stages.reports.auditing import write_audit
+        from hierflow.stages.reports.image_set import assembled
 
         with run_stage(context, served) as stage:
             compiled = current_plan(stage)

@@ -30,7 +30,7 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
     )
     def subtree(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         from hierflow.assets.displays.partition import partition_metadata
-        from hierflow.stages.images import make_partition
+        from hierflow.stages.making.images import make_partition
 
         with run_stage(context, served) as stage:
             if not context.has_partition_key:

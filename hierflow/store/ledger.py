@@ -69,7 +69,7 @@ class Entry:
             where nothing was denoised.
         pace: names what an evaluation's time depends on; paces are compared within one name only.
         paid: what the images that it recorded have paid of what it and entries before it executed, see
-            :mod:`hierflow.stages.dues`; None in entries that are older than this field.
+            :mod:`hierflow.stages.making.dues`; None in entries that are older than this field.
     """
 
     run: str

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hierflow.audit.account import Audit
     from hierflow.audit.columns import ColumnShare
     from hierflow.audit.made import SetNow
-    from hierflow.stages.summary import AuditReport
+    from hierflow.stages.overview.summary import AuditReport
 
 
 def describe_audit(report: AuditReport) -> str:

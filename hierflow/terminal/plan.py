@@ -10,7 +10,7 @@ from hierflow.terminal.text import laid_out, printable
 from hierflow.tree.memory import NO_ROOM
 
 if TYPE_CHECKING:
-    from hierflow.stages.outlook import Outlook
+    from hierflow.stages.overview.outlook import Outlook
 
 
 def describe_plan(outlook: Outlook) -> str:

@@ -12,7 +12,7 @@ from hierflow.assets.quality_asset import _checks
 from hierflow.scoring.choice import Scorers
 from hierflow.scoring.quality import Quality
 from hierflow.scoring.quality_floor import Verdict
-from hierflow.stages import quality
+from hierflow.stages.quality import assessment as quality
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.assets.test_continuation import REPORTS, served, step_of, tick, ticks
 from hierflow_tests.image_sets import write_document

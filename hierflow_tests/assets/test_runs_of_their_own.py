@@ -12,7 +12,7 @@ import hierflow
 from hierflow.assets import served_set
 from hierflow.errors import RunError
 from hierflow.prompts import load_prompts
-from hierflow.stages import embeddings
+from hierflow.stages.embedding import embeddings
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.image_sets import FOUR, attributes, write_document
 
@@ -38,7 +38,7 @@ def test_what_another_run_makes_current_midway_does_not_mix_in(
 
 
 def test_the_trunk_is_that_of_the_runs_own_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hierflow.stages import latents
+    from hierflow.stages.making import latents
 
     served = Served(write_document(tmp_path))
     assert served.execute(NAMES.plan_job).success
@@ -52,7 +52,7 @@ def test_the_trunk_is_that_of_the_runs_own_plan(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(latents, "denoise_trunk", denoise)
     write_document(tmp_path, prompts={"text": [*FOUR, "a green hat"]})
     real = served.served.stage("x", "x").store.plans
-    from hierflow.stages import planning
+    from hierflow.stages.planning import make_plan as planning
 
     def adopt(stage: Any, compiled: Any) -> bool:
         planned = stage.store.plans.save(compiled)

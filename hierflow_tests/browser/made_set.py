@@ -11,9 +11,9 @@ from typing import Any
 
 from hierflow.assets.names import INVOCATION_TAG, SetNames
 from hierflow.document import load_document
-from hierflow.stages.assembly import is_assessed
 from hierflow.stages.context import Stage
-from hierflow.stages.todo import ATTEMPTS
+from hierflow.stages.making.todo import ATTEMPTS
+from hierflow.stages.reports.assembly import is_assessed
 from hierflow.store import SetStore
 from hierflow_tests.browser.dagster_dev import DagsterDev, dagster_dev, wait
 from hierflow_tests.image_sets import write_document

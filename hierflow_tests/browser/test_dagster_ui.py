@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from hierflow.assets.graph import PLAN_ASSETS, QUALITY_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS
-from hierflow.stages.todo import todo
+from hierflow.stages.making.todo import todo
 from hierflow_tests.browser.dagster_dev import processes_of, wait
 from hierflow_tests.browser.made_set import EMOJI, LONG, NAMES, PLAIN, STRANGE, MadeSet, made_set
 from hierflow_tests.image_sets import rows_of

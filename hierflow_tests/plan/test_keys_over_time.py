@@ -15,8 +15,8 @@ from hierflow.plan.identity import SamplingIdentity
 from hierflow.prompts import PromptSet
 from hierflow.spec import ImageSetSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import Embeddings
-from hierflow.stages.planning import adopt, make_plan
+from hierflow.stages.embedding.embeddings import Embeddings
+from hierflow.stages.planning.make_plan import adopt, make_plan
 
 SAMPLING = SamplingIdentity("net", {"class": "DDPM"}, 4.0, 64, 64, "float32", 0, "per_root", 4)
 ADAPTER = SimpleNamespace(

@@ -19,14 +19,14 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.progress import OpenProgress, Silent
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.auditing import audit
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.image_set import AssembledSet, assemble
-from hierflow.stages.images import make_partition
-from hierflow.stages.latents import denoise_trunk
-from hierflow.stages.planning import adopt, make_plan
-from hierflow.stages.todo import todo
+from hierflow.stages.embedding.embeddings import embed
+from hierflow.stages.making.images import make_partition
+from hierflow.stages.making.latents import denoise_trunk
+from hierflow.stages.making.todo import todo
+from hierflow.stages.planning.make_plan import adopt, make_plan
+from hierflow.stages.reports.auditing import audit
+from hierflow.stages.reports.image_set import AssembledSet, assemble
 from hierflow.store.ledger import Entry
 
 PROMPTS = ["a red mug", "a blue mug", "a red chair", "two green cats", "xyz 99", "a blue chair"]

@@ -11,7 +11,7 @@ import pytest
 
 from hierflow.errors import RunError
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.image_set import assembled
+from hierflow.stages.reports.image_set import assembled
 from hierflow_tests.stages.runs import PROMPTS, Run, assert_equal, carry_out, spec_of
 
 

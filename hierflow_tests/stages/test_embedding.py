@@ -15,11 +15,11 @@ from hierflow.generate import generate
 from hierflow.models.sentence_encoder import SentenceEncoder
 from hierflow.spec import EmbeddingSpec, ImageSetSpec
 from hierflow.stages.context import Stage
-from hierflow.stages.embeddings import embed
-from hierflow.stages.outlook import look_ahead
-from hierflow.stages.preflight import check_input
-from hierflow.stages.pruning import find_waste
-from hierflow.stages.summary import audit_of, status_of
+from hierflow.stages.embedding.embeddings import embed
+from hierflow.stages.keeping.pruning import find_waste
+from hierflow.stages.overview.outlook import look_ahead
+from hierflow.stages.overview.preflight import check_input
+from hierflow.stages.overview.summary import audit_of, status_of
 from hierflow.tree import EmbeddingTree
 from hierflow_tests.image_sets import command, write_document
 from hierflow_tests.stages.runs import PROMPTS, Run, assert_equal, carry_out, spec_of, stage_of

@@ -10,10 +10,10 @@ import pytest
 
 from hierflow.errors import RunError
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.last_plan import last_plan
-from hierflow.stages.outlook import look_ahead
-from hierflow.stages.planning import WHOLE
-from hierflow.stages.summary import audit_of, status_of
+from hierflow.stages.overview.outlook import look_ahead
+from hierflow.stages.overview.summary import audit_of, status_of
+from hierflow.stages.planning.last_plan import last_plan
+from hierflow.stages.planning.make_plan import WHOLE
 from hierflow_tests.stages.runs import Run, assert_equal, carried_out, carry_out, spec_of, stage_of
 from hierflow_tests.store.damage import flip
 

@@ -8,9 +8,9 @@ import pytest
 
 from hierflow.errors import InputError
 from hierflow.generate import generate
-from hierflow.stages.outlook import look_ahead
-from hierflow.stages.planning import WHOLE
-from hierflow.stages.preflight import check_memory
+from hierflow.stages.overview.outlook import look_ahead
+from hierflow.stages.overview.preflight import check_memory
+from hierflow.stages.planning.make_plan import WHOLE
 from hierflow.terminal.plan import describe_plan
 from hierflow.tree import memory
 from hierflow_tests.stages.runs import PROMPTS, carry_out, spec_of, stage_of

@@ -10,8 +10,8 @@ import pytest
 
 from hierflow.hashing import text_hash
 from hierflow.models.loaded import LoadedModel
-from hierflow.stages.outlook import look_ahead
-from hierflow.stages.planning import WHOLE
+from hierflow.stages.overview.outlook import look_ahead
+from hierflow.stages.planning.make_plan import WHOLE
 from hierflow_tests.no_work import refuse_work
 from hierflow_tests.stages.runs import PROMPTS, STEPS, Run, assert_equal, carry_out, spec_of, stage_of
 

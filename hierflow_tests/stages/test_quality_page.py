@@ -10,10 +10,10 @@ import pytest
 
 from hierflow.scoring.quality import Quality
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.assembly import QUALITY_PAGE
-from hierflow.stages.baselines import outstanding
-from hierflow.stages.image_set import GALLERY, assemble
-from hierflow.stages.quality import assess
+from hierflow.stages.quality.assessment import assess
+from hierflow.stages.quality.baselines import outstanding
+from hierflow.stages.reports.assembly import QUALITY_PAGE
+from hierflow.stages.reports.image_set import GALLERY, assemble
 from hierflow_tests.stages.runs import PROMPTS, Run, carry_out, spec_of
 
 GONE = '<p class="error">Its file is gone.</p>'
@@ -52,7 +52,7 @@ def test_every_image_of_every_pair_is_on_the_page(tiny_learned: Path, storage: s
 def test_heavy_images_have_thumbnails_those_of_baselines_as_well(
     tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hierflow.stages.thumbnails.LIGHT", 0)
+    monkeypatch.setattr("hierflow.stages.making.thumbnails.LIGHT", 0)
     run = carry_out(document(tiny_learned, storage, 2))
     quality = assessed(run)
     html = page_of(run)

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from hierflow.spec import ImageSetSpec
-from hierflow.stages.auditing import audit
 from hierflow.stages.context import Stage
-from hierflow.stages.image_set import assemble
+from hierflow.stages.reports.auditing import audit
+from hierflow.stages.reports.image_set import assemble
 from hierflow.store.ledger import Entry
 from hierflow_tests.stages.runs import Run, assert_equal, carried_out, carry_out, planned, spec_of, stage_of
 

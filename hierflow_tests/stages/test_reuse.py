@@ -11,7 +11,7 @@ import torch
 
 from hierflow.hashing import text_hash
 from hierflow.models.loaded import LoadedModel
-from hierflow.stages.images import make_partition
+from hierflow.stages.making.images import make_partition
 from hierflow.store.storage import Storage
 from hierflow_tests.stages.runs import (
     PROMPTS,

@@ -14,11 +14,11 @@ import pytest
 
 from hierflow.assets.displays.partition import partition_metadata
 from hierflow.models.families.kandinsky22 import Kandinsky22
-from hierflow.stages import images, scores
 from hierflow.stages.context import Stage
-from hierflow.stages.image_set import assembled
-from hierflow.stages.partition_states import partition_states
-from hierflow.stages.todo import todo
+from hierflow.stages.making import images, scores
+from hierflow.stages.making.todo import todo
+from hierflow.stages.overview.partition_states import partition_states
+from hierflow.stages.reports.image_set import assembled
 from hierflow_tests.stages.runs import PROMPTS, carried_out, carry_out, planned, spec_of, stage_of
 
 CHUNK = 2

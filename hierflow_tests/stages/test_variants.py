@@ -12,9 +12,9 @@ import pytest
 from hierflow.errors import InputError, RunError
 from hierflow.images import ImageRow, decode_png
 from hierflow.models.cache import remember, remembered
-from hierflow.stages.advice import advice
-from hierflow.stages.preflight import check_input
-from hierflow.stages.pruning import find_waste
+from hierflow.stages.embedding.advice import advice
+from hierflow.stages.keeping.pruning import find_waste
+from hierflow.stages.overview.preflight import check_input
 from hierflow_tests.stages.runs import Run, carried_out, carry_out, spec_of, stage_of
 from hierflow_tests.tiny_models.stable_diffusion import save_tiny_stable_diffusion
 

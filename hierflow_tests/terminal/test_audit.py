@@ -5,7 +5,7 @@ from __future__ import annotations
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_column
 from hierflow.audit.made import Made
-from hierflow.stages.summary import AuditReport
+from hierflow.stages.overview.summary import AuditReport
 from hierflow.store.ledger import MEASURED
 from hierflow.terminal.audit import describe_audit
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry, row

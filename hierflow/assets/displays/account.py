@@ -9,8 +9,8 @@ from hierflow.assets.tables import table
 from hierflow.audit.account import BOOKED, Audit, audit_metadata
 from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow
-from hierflow.stages.auditing import AUDIT, AUDIT_PAGE
 from hierflow.stages.context import Stage
+from hierflow.stages.reports.auditing import AUDIT, AUDIT_PAGE
 
 
 def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all_runs: Audit) -> Metadata:

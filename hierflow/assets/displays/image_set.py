@@ -10,10 +10,10 @@ from hierflow.assets.displays.values import Metadata, link
 from hierflow.assets.tables import table
 from hierflow.images import ImageRow, build_manifest
 from hierflow.stages.context import Stage
-from hierflow.stages.history import HISTORY_PAGE
-from hierflow.stages.image_set import GALLERY, MANIFEST, AssembledSet
-from hierflow.stages.partition_states import SHOWN, PartitionState
-from hierflow.stages.space import Space
+from hierflow.stages.keeping.space import Space
+from hierflow.stages.overview.partition_states import SHOWN, PartitionState
+from hierflow.stages.reports.history import HISTORY_PAGE
+from hierflow.stages.reports.image_set import GALLERY, MANIFEST, AssembledSet
 
 _MANIFEST_COLUMNS = {
     "prompt_id": "stays when the text is edited",

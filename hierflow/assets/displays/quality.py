@@ -7,8 +7,8 @@ from dataclasses import asdict
 from hierflow.assets.displays.values import ROWS, Metadata, link
 from hierflow.assets.tables import table
 from hierflow.scoring.quality import Quality
-from hierflow.stages.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.context import Stage
+from hierflow.stages.reports.assembly import QUALITY, QUALITY_PAGE
 
 
 def quality_metadata(stage: Stage, quality: Quality) -> Metadata:

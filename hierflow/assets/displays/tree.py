@@ -12,8 +12,8 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
-from hierflow.stages.pilot import load_pilot
-from hierflow.stages.tree_comparison import TreeComparison
+from hierflow.stages.planning.tree_comparison import TreeComparison
+from hierflow.stages.quality.pilot import load_pilot
 
 
 def tree_metadata(

@@ -10,8 +10,8 @@ from hierflow.errors import InputError
 from hierflow.hashing import text_hash
 from hierflow.models.source import locate
 from hierflow.spec import DiffusionSpec
-from hierflow.stages.images import make_partition
-from hierflow.stages.latents import denoise_trunk
+from hierflow.stages.making.images import make_partition
+from hierflow.stages.making.latents import denoise_trunk
 from hierflow_tests.models.families.literals import STEPS
 from hierflow_tests.models.families.made import PROMPTS, Made
 from hierflow_tests.models.literal import overheard

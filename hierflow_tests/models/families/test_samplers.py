@@ -12,8 +12,8 @@ import torch
 
 from hierflow.errors import InputError
 from hierflow.hashing import text_hash
-from hierflow.stages.images import make_partition
-from hierflow.stages.latents import denoise_trunk
+from hierflow.stages.making.images import make_partition
+from hierflow.stages.making.latents import denoise_trunk
 from hierflow_tests.models.families.cases import CASES
 from hierflow_tests.models.families.literals import STEPS
 from hierflow_tests.models.families.made import PROMPTS, Made

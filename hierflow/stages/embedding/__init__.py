@@ -1,0 +1,1 @@
+"""Prompts become conditioning, which is stored, and averaged for the nodes of a tree."""

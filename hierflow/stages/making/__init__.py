@@ -1,0 +1,1 @@
+"""A plan's partitions become states, images and scores."""

@@ -1,0 +1,1 @@
+"""What commands tell of a set, before a run and after."""

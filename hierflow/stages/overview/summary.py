@@ -1,0 +1,208 @@
+"""An image set in figures: after a run, at any time, and over all its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hierflow.audit.account import Audit
+from hierflow.audit.columns import ColumnShare, by_column
+from hierflow.errors import InputError
+from hierflow.plan.compiled import CompiledPlan
+from hierflow.prompts import load_prompts
+from hierflow.stages.context import Stage
+from hierflow.stages.embedding.embeddings import clustering
+from hierflow.stages.keeping.space import space_of
+from hierflow.stages.making.todo import todo
+from hierflow.stages.overview.partition_states import condition_counts, partition_states
+from hierflow.stages.planning.last_plan import last_plan
+from hierflow.stages.quality.summary import quality_summary
+from hierflow.stages.reports.auditing import AUDIT, AUDIT_PAGE, audit
+from hierflow.stages.reports.image_set import AssembledSet, assembled
+from hierflow.store.ledger import Entry
+
+
+class Launched(Protocol):
+    """What a summary needs to know of a launch."""
+
+    seconds: float
+    plan: CompiledPlan | None
+    run: list[str]
+    skipped: list[str]
+    failed: list[str]
+    problems: list[str]
+
+
+def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
+    """The object that `hierflow run --json` prints, whatever has happened."""
+    if done.plan is None:
+        return _nothing(stage, done)
+    compiled = done.plan
+    entries = stage.store.ledger.entries()
+    made = _assembled(stage, compiled, entries)
+    books = audit(stage, compiled, made.rows, entries).books
+    return {
+        "name": stage.spec.name,
+        "prompts": len({row.prompt_id for row in made.rows}),
+        "images": made.current,
+        "wanted": len(made.rows),
+        "complete": made.complete,
+        "partitions": {
+            "total": len(compiled.document.partitions),
+            "run": len(done.run),
+            "skipped": len(done.skipped),
+            "failed": len(done.failed),
+        },
+        "evaluations": {
+            name: getattr(books, name) for name in ("standard", "planned", "executed", "reused", "replayed", "redone")
+        },
+        "measured": books.measured,
+        "saved": books.saved,
+        "quality": quality_summary(stage),
+        "seconds": round(done.seconds, 3),
+        "manifest": made.manifest,
+        "gallery": made.gallery,
+        "audit": stage.store.files.url(AUDIT),
+        "bytes": space_of(stage, len(compiled.leaf_of)).as_json(),
+    }
+
+
+def status_of(stage: Stage) -> dict[str, Any]:
+    """What is made and what is still to do.
+
+    Raises:
+        InputError: the set has never been run.
+        RunError: its plans are lost.
+    """
+    compiled = _current(stage)
+    entries = stage.store.ledger.entries()
+    made = _assembled(stage, compiled, entries)
+    edited = _edited(stage, compiled)
+    left = todo(stage.store, compiled)
+    states = partition_states(stage, compiled, made.rows, entries)
+    space = space_of(stage, len(compiled.leaf_of))
+    return {
+        "name": stage.spec.name,
+        "plan": compiled.document.id,
+        "prompts": len({row.prompt_id for row in made.rows}),
+        "images": made.current,
+        "wanted": len(made.rows),
+        "complete": made.complete,
+        "edited": edited,
+        "partitions": {"total": len(compiled.document.partitions), "to_run": left},
+        "conditions": dict(condition_counts(states)),
+        "states": [state.as_json() for state in states],
+        "bytes": space.as_json(),
+        "bytes_a_prompt": space.a_prompt(),
+        "failed": [
+            {"prompt_id": row.prompt_id, "image_index": row.image_index, "status": row.status, "error": row.error}
+            for row in made.rows
+            if row.status != "current"
+        ],
+        "saved": compiled.document.saved,
+        "clustered_by": compiled.planted.clustering.name,
+        "manifest": made.manifest,
+        "gallery": made.gallery,
+        "quality": quality_summary(stage),
+    }
+
+
+def _edited(stage: Stage, compiled: CompiledPlan) -> list[str]:
+    """The sections of the document that no longer say what the current plan was made from."""
+    plan, spec, adapter = compiled.document, stage.spec, stage.adapter
+    before_and_now = {
+        "prompts": (plan.prompts, load_prompts(spec.prompts, stage.base).content_hash),
+        "diffusion": (
+            (plan.sampling, plan.encoder, plan.decoder, plan.images_per_prompt),
+            (
+                adapter.identity,
+                adapter.encoder_fingerprint,
+                adapter.decoder_fingerprint,
+                spec.diffusion.images_per_prompt,
+            ),
+        ),
+        "embedding": (compiled.planted.clustering.fingerprint, clustering(stage).fingerprint),
+        "sharing": (
+            (dict(plan.tau_from), compiled.planted.tree.linkage),
+            (dict(spec.sharing.tau_from), spec.sharing.linkage),
+        ),
+    }
+    return [section for section, (before, now) in before_and_now.items() if before != now]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What `hierflow audit` tells.
+
+    Attributes:
+        account: over all runs of the present plan.
+        by: the account by the columns asked for.
+        page: where the last run left the account as a page; None if none did.
+        clustered_by: what the plan's tree is clustered by.
+    """
+
+    account: Audit
+    by: dict[str, list[ColumnShare]]
+    page: str | None
+    clustered_by: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For `hierflow audit --json`."""
+        by = {column: [share.as_json() for share in shares] for column, shares in self.by.items()}
+        return {**self.account.as_json(), "by": by, "page": self.page, "clustered_by": self.clustered_by}
+
+
+def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
+    """The account over all runs of the present plan, and by any columns of the prompts, however many their values.
+
+    Raises:
+        InputError: the set has never been run, or has no such column.
+        RunError: its plans are lost.
+    """
+    compiled = _current(stage)
+    entries = stage.store.ledger.entries()
+    rows = _assembled(stage, compiled, entries).rows
+    account = audit(stage, compiled, rows, entries, whole_plan=True)
+    ids, steps, files = stage.spec.prompts.id_column, compiled.plan.steps, stage.store.files
+    by = {
+        column: by_column(rows, steps, "prompt_id" if column == ids else column, account)
+        for column in dict.fromkeys(columns)
+    }
+    page = files.url(AUDIT_PAGE) if files.exists(AUDIT_PAGE) else None
+    return AuditReport(account, by, page, compiled.planted.clustering.name)
+
+
+def _current(stage: Stage) -> CompiledPlan:
+    compiled = last_plan(stage)
+    if compiled is None:
+        raise InputError(
+            "has not been run yet", field="name", value=stage.spec.name, remedy="run it first: hierflow run SPEC"
+        )
+    return compiled
+
+
+def _assembled(stage: Stage, compiled: CompiledPlan, entries: Sequence[Entry]) -> AssembledSet:
+    return assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts), entries)
+
+
+def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
+    counts = dict.fromkeys(("standard", "planned", "executed", "reused", "replayed", "redone"), 0)
+    return {
+        "name": stage.spec.name,
+        "prompts": 0,
+        "images": 0,
+        "wanted": 0,
+        "complete": False,
+        "partitions": {"total": 0, "run": 0, "skipped": 0, "failed": 0},
+        "evaluations": counts,
+        "measured": 0,
+        "saved": 0.0,
+        "quality": None,
+        "seconds": round(done.seconds, 3),
+        "manifest": None,
+        "gallery": None,
+        "audit": None,
+        "bytes": {"states": 0, "images": 0, "all": 0},
+        "error": "; ".join(done.problems),
+    }

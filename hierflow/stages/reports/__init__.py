@@ -1,0 +1,1 @@
+"""What the set is: manifest, gallery, history and audit."""
