@@ -22,7 +22,8 @@ SAMPLING = SamplingIdentity("net", {"class": "DDPM"}, 4.0, 64, 64, "float32", 0,
 ADAPTER = SimpleNamespace(
     encoder_fingerprint="enc",
     decoder_fingerprint="dec",
-    scorer_versions={"clip_similarity": "1"},
+    clip_fingerprint="clip",
+    safety_checker=None,
     identity=SAMPLING,
 )
 DIRECTION = {"mug": 0, "chair": 1, "lamp": 2, "sofa": 3}

@@ -63,7 +63,8 @@ class Planner:
         stage.__dict__["adapter"] = SimpleNamespace(
             encoder_fingerprint=self.encoder,
             decoder_fingerprint="dec",
-            scorer_versions={"clip_similarity": "1"},
+            clip_fingerprint="clip",
+            safety_checker=None,
             identity=self.sampling,
             tree_embeddings=lambda conditioning: conditioning["vector"],
         )

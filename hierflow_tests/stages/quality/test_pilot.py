@@ -15,12 +15,12 @@ from hierflow.prompts import PromptSet, load_prompts
 from hierflow.scoring.choice import Scorers
 from hierflow.scoring.pair import STANDARD, ArmImage
 from hierflow.spec import ImageSetSpec, SharingSpec
-from hierflow.stages import pilot_trial
 from hierflow.stages.context import Stage
 from hierflow.stages.embedding.embeddings import embed
 from hierflow.stages.overview.outlook import look_ahead
 from hierflow.stages.overview.preflight import check_input
 from hierflow.stages.planning.make_plan import fresh_plan
+from hierflow.stages.quality import pilot_trial
 from hierflow.stages.quality.arm_images import arm_images
 from hierflow.stages.quality.arms import Arm, sample
 from hierflow.stages.quality.pilot import load_pilot
