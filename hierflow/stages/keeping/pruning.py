@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hierflow.errors import InputError, RunError
@@ -131,25 +131,27 @@ def _current_prompts(stage: Stage) -> list[str]:
 
 
 def _pictures(
-    stage: Stage, compiled: CompiledPlan, rows: Iterable[ImageRow], entries: Sequence[Entry]
+    stage: Stage, compiled: CompiledPlan, rows: Sequence[ImageRow], entries: Sequence[Entry]
 ) -> tuple[set[str], dict[str, str]]:
     """The slices of the records that stay, and the checksums of the images that stay, by path.
 
-    Beside the current plan's own records those stay that hold the last good image, or the very image that is wanted,
-    where the current plan has not made it yet.
+    Beside the current plan's own records those stay that tell last of an image that is wanted, for whatever plan it
+    was made, and those of the last good image where what is wanted has not been made yet.
     """
     slices = {partition.slice for partition in compiled.document.partitions}
+    wanted = {(row.prompt_id, row.image_index): _wanted(compiled, row) for row in rows}
     images = {row.image_path: row.image_sha256 for row in rows} | _shown(stage)
-    unmade = {(row.prompt_id, row.image_index): _wanted(compiled, row) for row in rows if row.status != "current"}
+    unmade = {(row.prompt_id, row.image_index) for row in rows if row.status != "current"}
     last: dict[tuple[str, int, bool], tuple[str, ImageRecord]] = {}
     for record in stage.store.records_oldest_first(entries):
         for image in record.images:
             key = (image.prompt_id, image.image_index)
             if record.slice in slices:
                 images[image.path] = image.sha256
-            elif key in unmade and not image.error:
-                for is_wanted in {False, image.state == unmade[key]}:
-                    last[*key, is_wanted] = record.slice, image
+            if not image.error and image.state == wanted.get(key) and record.decoder == compiled.document.decoder:
+                last[*key, True] = record.slice, image
+            if not image.error and key in unmade:
+                last[*key, False] = record.slice, image
     for slice_, image in last.values():
         slices.add(slice_)
         images[image.path] = image.sha256

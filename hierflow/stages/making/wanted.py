@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from hierflow.plan.lanes import Lane
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.store.ledger import Entry
-from hierflow.store.records import ImageRecord
+from hierflow.store.records import ImageRecord, PartitionRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +71,40 @@ def wanted_images(compiled: CompiledPlan, prompts: PromptSet, key: str) -> Itera
 def earlier_images(
     stage: Stage, compiled: CompiledPlan, keys: Collection[str], entries: Sequence[Entry]
 ) -> dict[tuple[str, int, str], ImageRecord]:
-    """Images of some partitions, and others, that some run made with today's decoder.
+    """Images of some partitions, and others, as :func:`images_made` tells of them.
 
-    Scores are kept only where their version is today's. Of an image that several records have the latest holds. The
-    records of this plan's other partitions are not read, as they hold the images of their own slices. `entries` are
-    the ledger's.
+    The records of this plan's other partitions are not read, as they hold the images of their own slices. `entries`
+    are the ledger's.
     """
-    found = {}
     others = [partition.slice for partition in compiled.document.partitions if partition.key not in keys]
-    for record in stage.store.records_oldest_first(entries, besides=others):
+    return images_made(compiled, stage.store.records_oldest_first(entries, besides=others))
+
+
+def images_made(
+    compiled: CompiledPlan, records: Iterable[PartitionRecord]
+) -> dict[tuple[str, int, str], ImageRecord]:
+    """The images that some run made with today's decoder, by prompt id, image index and state.
+
+    For which plan a run made them has no say: an image of the state that is planned is the one that is wanted,
+    provided that its file is whole. Of an image that several records have the latest holds, with the scores that any
+    of them has for the same file. Scores are kept only where their version is today's.
+
+    Args:
+        compiled: today's plan.
+        records: oldest first.
+    """
+    found: dict[tuple[str, int, str], ImageRecord] = {}
+    for record in records:
         if record.decoder != compiled.document.decoder:
             continue
         fresh = {name for name, version in record.scorers.items() if compiled.document.scorers.get(name) == version}
         for image in record.images:
             if not image.error:
+                key = (image.prompt_id, image.image_index, image.state)
                 scores = {name: score for name, score in image.scores.items() if name in fresh}
-                found[image.prompt_id, image.image_index, image.state] = replace(image, scores=scores)
+                if (before := found.get(key)) and before.sha256 == image.sha256:
+                    scores = {**before.scores, **scores}
+                found[key] = replace(image, scores=scores)
     return found
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hierflow.hashing import text_hash
 from hierflow.images import ImageRow
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.context import Stage
-from hierflow.stages.making.todo import ATTEMPTS
+from hierflow.stages.making.todo import ATTEMPTS, todo
 from hierflow.store.ledger import Entry
 
 Condition = Literal["fresh", "stale", "missing", "failed", "waiting"]
-Key = tuple[str, int]
-"""A prompt id and an image index."""
 SHOWN = 5
 """Prompts told of a partition; the rest is counted."""
 
@@ -68,11 +65,11 @@ def partition_states(
     by_partition: dict[str, list[ImageRow]] = defaultdict(list)
     for row in rows:
         by_partition[row.partition].append(row)
-    if all(row.status == "current" for row in rows):
-        return [PartitionState(key, "fresh") for key in compiled.document.keys]
-    made = _made(stage)
+    left = set(todo(stage.store, compiled))
     return [
-        _state(stage, compiled, key, by_partition[key], failures(entries, compiled.document.id, key), made)
+        _state(stage, compiled, key, by_partition[key], failures(entries, compiled.document.id, key))
+        if key in left
+        else PartitionState(key, "fresh")
         for key in compiled.document.keys
     ]
 
@@ -98,43 +95,20 @@ def failures(entries: Sequence[Entry], plan: str, key: str) -> list[Entry]:
 
 
 def _state(
-    stage: Stage,
-    compiled: CompiledPlan,
-    key: str,
-    rows: Sequence[ImageRow],
-    failed: Sequence[Entry],
-    made: Mapping[Key, set[str]],
+    stage: Stage, compiled: CompiledPlan, key: str, rows: Sequence[ImageRow], failed: Sequence[Entry]
 ) -> PartitionState:
-    unmade = [row for row in rows if row.status != "current"]
-    if not unmade:
-        return PartitionState(key, "fresh")
-    name = stage.spec.name
+    """The state of a partition that is to be run."""
+    unmade, name = [row for row in rows if row.status != "current"], stage.spec.name
     if failed:
         prompts = _failed_prompts(stage, compiled, key) or _texts(unmade)
         if len(failed) >= ATTEMPTS:
             asks = f"a change of document or prompts, `hierflow run`, or the job {name} in Dagster"
             return PartitionState(key, "waiting", prompts, failed[-1].error, asks)
         return PartitionState(key, "failed", prompts, failed[-1].error, "the next run tries it again")
-    wanted = [
-        row
-        for row in unmade
-        if compiled.final(text_hash(row.prompt), row.variant, row.image_index)
-        not in made.get((row.prompt_id, row.image_index), ())
-    ]
-    if len(unmade) == len(rows) and not any((row.prompt_id, row.image_index) in made for row in rows):
-        return PartitionState(key, "missing", _texts(wanted), "it has not been made", "the next run makes it")
-    cause = "these images are new, changed or lost" if wanted else "its images are there, its record is not"
-    return PartitionState(key, "stale", _texts(wanted), cause, "the next run makes them")
-
-
-def _made(stage: Stage) -> dict[Key, set[str]]:
-    """The states whose images are there, by whose they are, whichever plan they were made for."""
-    sizes, found = stage.store.files.sizes("images"), defaultdict[Key, set[str]](set)
-    for record in stage.store.records.all():
-        for image in record.images:
-            if image.is_whole(sizes):
-                found[image.prompt_id, image.image_index].add(image.state)
-    return dict(found)
+    if not any(row.image_path for row in rows):
+        return PartitionState(key, "missing", _texts(unmade), "it has not been made", "the next run makes it")
+    cause = "these images are new, changed or lost" if unmade else "its images are there, its record is not"
+    return PartitionState(key, "stale", _texts(unmade), cause, "the next run makes them")
 
 
 def _failed_prompts(stage: Stage, compiled: CompiledPlan, key: str) -> tuple[str, ...]:

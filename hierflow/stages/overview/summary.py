@@ -14,7 +14,6 @@ from hierflow.prompts import load_prompts
 from hierflow.stages.context import Stage
 from hierflow.stages.embedding.embeddings import clustering
 from hierflow.stages.keeping.space import space_of
-from hierflow.stages.making.todo import todo
 from hierflow.stages.overview.partition_states import condition_counts, partition_states
 from hierflow.stages.planning.last_plan import last_plan
 from hierflow.stages.quality.summary import quality_summary
@@ -79,8 +78,8 @@ def status_of(stage: Stage) -> dict[str, Any]:
     entries = stage.store.ledger.entries()
     made = _assembled(stage, compiled, entries)
     edited = _edited(stage, compiled)
-    left = todo(stage.store, compiled)
     states = partition_states(stage, compiled, made.rows, entries)
+    left = [state.key for state in states if state.condition != "fresh"]
     space = space_of(stage, len(compiled.leaf_of))
     return {
         "name": stage.spec.name,

@@ -27,9 +27,10 @@ from hierflow.stages.embedding.advice import advice
 from hierflow.stages.embedding.left_out import told
 from hierflow.stages.making.images import node_path
 from hierflow.stages.making.thumbnails import thumbnails_of
+from hierflow.stages.making.wanted import images_made
 from hierflow.stages.reports.history import HISTORY, HISTORY_PAGE, carry_on, history_page
 from hierflow.store.ledger import MEASURED, Entry
-from hierflow.store.records import ImageRecord
+from hierflow.store.records import ImageRecord, PartitionRecord
 
 MANIFEST, GALLERY = "manifest.parquet", "gallery.html"
 
@@ -40,7 +41,7 @@ class AssembledSet:
 
     Attributes:
         rows: a row an image, in the order of the prompts.
-        complete: whether every image is current.
+        complete: whether every image is current: some run, for whatever plan, made it of the state that is planned.
         manifest, gallery, history: absolute paths or URLs; the history is the page.
         changes: what is other than in the manifest that lay there before; None if there was none, or a damaged one,
             or nothing has been written.
@@ -137,8 +138,8 @@ def assembled(
 def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Sequence[Entry]) -> list[ImageRow]:
     document = compiled.document
     partition_of = compiled.partition_of_text()
-    current = _current_images(stage, compiled)
-    last_good = _last_good_images(stage, entries)
+    records = stage.store.records_oldest_first(entries)
+    made, last_good, refused = images_made(compiled, records), _last_good_images(records), _errors(compiled, records)
     sizes = stage.store.files.sizes("images")
     errors = {entry.partition: entry.error for entry in entries if entry.plan == document.id and entry.error}
     planned = _planned_shares(compiled, prompts)
@@ -147,15 +148,16 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
     for row, (prompt_id, text) in enumerate(zip(prompts.ids, prompts.texts, strict=True)):
         hashed, refusal = hash_of[text], document.left_out.get(prompt_id, "")
         variant = document.variant_of(prompts.settings_of(row))
-        partition = "" if refusal else partition_of[hashed]
-        path = "" if refusal else node_path(compiled, compiled.leaf_of[hashed])
+        partition, leaf = ("", -1) if refusal else (partition_of[hashed], compiled.leaf_of[hashed])
+        path = "" if refusal else node_path(compiled, leaf)
         for index in range(document.images_per_prompt):
-            found = current.get((prompt_id, index))
-            candidates = (found, last_good.get((prompt_id, index)))
-            image = next((image for image in candidates if image and image.is_whole(sizes)), None)
-            is_current = image is not None and image is found
-            missing = "" if is_current else refusal or _why(found, errors.get(partition, ""))
-            share = 0.0 if refusal else planned[compiled.lane(variant, index)][compiled.leaf_of[hashed]]
+            lane = None if refusal else compiled.lane(variant, index)
+            wanted = made.get((prompt_id, index, lane.ids.final(leaf))) if lane else None
+            failure = refusal or refused.get((prompt_id, index), "")
+            is_current = wanted is not None and not failure and wanted.is_whole(sizes)
+            image = wanted if is_current else last_good.get((prompt_id, index))
+            image = image if image and image.is_whole(sizes) else None
+            missing = "" if is_current else failure or _why(wanted, errors.get(partition, ""))
             rows.append(
                 ImageRow(
                     prompt_id=prompt_id,
@@ -168,7 +170,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
                     node_path=path,
                     image_path=image.path if image else "",
                     image_sha256=image.sha256 if image else "",
-                    evaluations=share,
+                    evaluations=planned[lane][leaf] if lane else 0.0,
                     evaluations_paid=image.paid if image else 0.0,
                     run_id=image.run if image else "",
                     scores=dict(image.scores) if image else {},
@@ -179,21 +181,23 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
     return rows
 
 
-def _why(found: ImageRecord | None, failure: str) -> str:
-    if found and not found.error:
+def _why(wanted: ImageRecord | None, failure: str) -> str:
+    if wanted:
         return "its file is gone or damaged; the next run decodes it again"
-    return (found.error if found else "") or failure or "its partition has not been run"
+    return failure or "its partition has not been run"
 
 
-def _current_images(stage: Stage, compiled: CompiledPlan) -> dict[tuple[str, int], ImageRecord]:
-    records = stage.store.records_of(compiled).values()
-    return {(image.prompt_id, image.image_index): image for record in records for image in record.images}
+def _errors(compiled: CompiledPlan, records: Sequence[PartitionRecord]) -> dict[tuple[str, int], str]:
+    """Why images that failed by themselves did, by the records of a plan's own partitions."""
+    slices = {partition.slice for partition in compiled.document.partitions}
+    images = (image for record in records if record.slice in slices for image in record.images)
+    return {(image.prompt_id, image.image_index): image.error for image in images if image.error}
 
 
-def _last_good_images(stage: Stage, entries: Sequence[Entry]) -> dict[tuple[str, int], ImageRecord]:
-    """The most recent image of every prompt id, of whatever plan."""
+def _last_good_images(records: Sequence[PartitionRecord]) -> dict[tuple[str, int], ImageRecord]:
+    """The most recent image of every prompt id, of whatever plan, by the records, oldest first."""
     found: dict[tuple[str, int], ImageRecord] = {}
-    for record in stage.store.records_oldest_first(entries):
+    for record in records:
         found |= {(image.prompt_id, image.image_index): image for image in record.images if not image.error}
     return found
 
