@@ -115,11 +115,13 @@ def set_now(made: Made, makers: Sequence[Entry], prices: CostSpec) -> SetNow:
 
 
 def pace_of(entries: Sequence[Entry]) -> float | None:
-    """Seconds an evaluation, by those of `entries` that do not measure; None where they executed nothing."""
-    making = [entry for entry in entries if entry.stage != MEASURED]
-    seconds = sum(entry.seconds.get("denoise", 0.0) for entry in making)
-    evaluations = sum(entry.evaluations for entry in making)
-    return seconds / evaluations if seconds and evaluations else None
+    """Seconds an evaluation, by those of `entries` that do not measure; None where none tells.
+
+    Entries of killed runs that are older than the noting of seconds have evaluations without any, and tell nothing.
+    """
+    timed = [entry for entry in entries if entry.stage != MEASURED and entry.seconds.get("denoise")]
+    evaluations = sum(entry.evaluations for entry in timed)
+    return sum(entry.seconds["denoise"] for entry in timed) / evaluations if evaluations else None
 
 
 def rounded(seconds: float | None) -> float | None:

@@ -32,9 +32,9 @@ class Booking:
     error: str = ""
 
     def note(self, level: int | None = None, **counts: Any) -> None:
-        """As :meth:`OpenEntry.note`, with all counts so far and what has been taken of the accelerator."""
+        """As :meth:`OpenEntry.note`, with all counts, the seconds and what has been taken of the accelerator so far."""
         self.counts |= counts
-        self.entry.note(level, **self.counts, **self.hold.taken())
+        self.entry.note(level, seconds=self.watch.rounded(), **self.counts, **self.hold.taken())
 
     def pay(self, paid: Sequence[Paid]) -> None:
         """Images that are recorded have paid this."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from hierflow.audit.made import Executions, Made
+from dataclasses import replace
+
+import pytest
+
+from hierflow.audit.made import Executions, Made, pace_of
 from hierflow.store.ledger import MEASURED, Entry, Work
 
 STEPS = 6
@@ -49,3 +53,10 @@ def test_what_only_measuring_executed_counts_once_where_images_start_from_it() -
 def test_only_entries_that_made_something_of_the_set_tell_its_pace() -> None:
     elsewhere = entry("third", Work("gone", 1, STEPS))
     assert Executions([*FOUNDING, EDIT, elsewhere]).behind([NEW]) == [FOUNDING[0], EDIT]
+
+
+def test_a_killed_runs_evaluations_without_seconds_do_not_quicken_the_pace() -> None:
+    old = replace(FOUNDING[0], status="lost")
+    timed = replace(FOUNDING[1], seconds={"denoise": 1.2})
+    assert pace_of([old, timed]) == pytest.approx(0.2)
+    assert pace_of([old]) is None

@@ -69,7 +69,7 @@ def test_what_encodes_lost_conditioning_holds_the_accelerator_once(tiny_learned:
 
 
 @pytest.mark.usefixtures("counted")
-def test_a_run_that_is_killed_has_booked_its_gpu_to_the_last_level(
+def test_a_run_that_is_killed_has_booked_its_time_and_its_gpu_as_far_as_it_has_noted(
     tiny_learned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hierflow.store.ledger import OpenEntry
@@ -78,6 +78,10 @@ def test_a_run_that_is_killed_has_booked_its_gpu_to_the_last_level(
     lost = carry_out(spec_of(tiny_learned)).entries
     assert [entry.status for entry in lost] == ["lost", "lost"]
     assert all(entry.gpu_seconds > 0 and entry.kwh for entry in lost)
+    encoding, partition = lost
+    assert encoding.seconds["encode"] > 0
+    assert partition.seconds["denoise"] > 0
+    assert sum(s for name, s in partition.seconds.items() if name != "startup") <= partition.ended - partition.started
 
 
 def test_entries_name_their_plans_totals(tiny_learned: Path) -> None:
