@@ -43,8 +43,8 @@ class Interval:
 
     def __str__(self) -> str:
         if self.lower is None or self.upper is None:
-            return f"{self.estimate:.3f} (too few subtrees for an interval)"
-        return f"{self.estimate:.3f} ({self.lower:.3f} to {self.upper:.3f})"
+            return f"{self.estimate:z.3f} (too few subtrees for an interval)"
+        return f"{self.estimate:z.3f} ({self.lower:z.3f} to {self.upper:z.3f})"
 
 
 class ClusterBootstrap:

@@ -123,6 +123,12 @@ def test_too_few_groups_have_no_interval() -> None:
         assert str(interval) == "19.500 (too few subtrees for an interval)"
 
 
+def test_nothing_is_a_negative_zero() -> None:
+    assert str(Interval(-0.0002, -0.0004, 0.0)) == "0.000 (0.000 to 0.000)"
+    assert str(Interval(-0.0002, None, None)).startswith("0.000")
+    assert str(Interval(-0.001, -0.002, 0.0)) == "-0.001 (-0.002 to 0.000)"
+
+
 def test_a_set_of_another_design_is_drawn_otherwise() -> None:
     values = np.random.default_rng(0).normal(size=24)
     intervals = {
