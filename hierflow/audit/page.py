@@ -18,6 +18,7 @@ from hierflow.audit.columns import ColumnShare
 from hierflow.audit.history import PastRun
 from hierflow.audit.page_tables import or_dash, savings, set_now, statement, takings
 from hierflow.audit.wording import by_killed_runs, money, plain_money, value_text, when
+from hierflow.images.page_template import relative_url
 from hierflow.progress import duration
 
 _SHOWN_VALUES = 12
@@ -31,6 +32,7 @@ def render_audit(
     by: Mapping[str, Sequence[ColumnShare]],
     left_out: Mapping[str, int],
     past: Sequence[PastRun],
+    gallery: str,
 ) -> str:
     """The page's HTML. Any text is shown as text, and its policy allows nothing but its own style.
 
@@ -40,6 +42,7 @@ def render_audit(
         by: `all_runs` by columns of the prompts.
         left_out: columns of too many values, and how many.
         past: every invocation, oldest first.
+        gallery: the file beside it that has the gallery.
     """
     template, policy = _template()
     return template.render(
@@ -61,6 +64,7 @@ def render_audit(
         columns=[_column(column, shares, all_runs) for column, shares in by.items()],
         left_out=[(column, f"{count:,}") for column, count in left_out.items()],
         small=_small_print(all_runs),
+        gallery=relative_url(gallery),
     )
 
 

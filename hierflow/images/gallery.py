@@ -69,6 +69,7 @@ def render_gallery(
     labels: npt.NDArray[np.int64] | None = None,
     history: str | None = None,
     quality: str | None = None,
+    audit: str | None = None,
 ) -> str:
     """The page's HTML, to be stored beside the folders that the rows' image paths name.
 
@@ -90,6 +91,7 @@ def render_gallery(
         labels: (2N - 1,) with a plan, the names of its tree's nodes; by default their numbers.
         history: the file beside it that tells the set's history.
         quality: the file beside it that tells how good the images are.
+        audit: the file beside it that tells what they took.
     """
     drawn = branch_map(plan, labels) if plan else None
     kinds = changes.of_rows if changes else [""] * len(rows)
@@ -110,6 +112,7 @@ def render_gallery(
         saving=saving,
         history=relative_url(history or ""),
         quality=relative_url(quality or ""),
+        audit=relative_url(audit or ""),
         map=drawn,
         data={
             "columns": [[column.label, column.options, column.values] for column in columns],

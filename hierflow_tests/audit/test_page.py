@@ -58,7 +58,13 @@ def html_of(rows: list[ImageRow] | None = None, account: Audit | None = None, **
     account = account or accounted(prices=BOTH)
     by, left_out = by_columns(rows or [row()], 40, account)
     past = past_runs([entry("one"), entry("two", started=86400.0)], BOTH)
-    options: dict[str, Any] = {"title": "set", "left_out": left_out, "past": past, **changes}
+    options: dict[str, Any] = {
+        "title": "set",
+        "left_out": left_out,
+        "past": past,
+        "gallery": "gallery.html",
+        **changes,
+    }
     return render_audit(this_run=account, all_runs=account, by=by, **options)
 
 

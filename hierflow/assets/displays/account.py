@@ -10,6 +10,7 @@ from hierflow.audit.account import BOOKED, Audit, audit_metadata
 from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow
 from hierflow.stages.context import Stage
+from hierflow.stages.reports.assembly import AUDIT, AUDIT_PAGE
 from hierflow.stages.reports.auditing import AUDIT, AUDIT_PAGE
 
 

@@ -14,6 +14,8 @@ ASSEMBLED, ASSESSED, RETAINED = "assembled.json", "assessed.json", "retained.jso
 """The marks of manifest and gallery, of the quality report, and of the states that may go."""
 QUALITY, QUALITY_PAGE = "quality.json", "quality.html"
 """The quality report: its figures, and its page."""
+AUDIT, AUDIT_PAGE = "audit.json", "audit.html"
+"""The audit, likewise."""
 
 
 def state_of_records(compiled: CompiledPlan, records: Records) -> str:

@@ -17,9 +17,9 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Pace
 from hierflow.plan.lanes import Lane
 from hierflow.stages.context import Stage
+from hierflow.stages.reports.assembly import AUDIT, AUDIT_PAGE
+from hierflow.stages.reports.image_set import GALLERY
 from hierflow.store.ledger import MEASURED, Entry, Work
-
-AUDIT, AUDIT_PAGE = "audit.json", "audit.html"
 
 
 def audit(
@@ -91,7 +91,7 @@ def write_audit(
     }
     text = json.dumps(stored, indent=1, ensure_ascii=False)
     stage.store.files.write(AUDIT, text.encode(), durable=True)
-    page = render_audit(stage.spec.name, this_run, all_runs, by, left_out, past)
+    page = render_audit(stage.spec.name, this_run, all_runs, by, left_out, past, gallery=GALLERY)
     stage.store.files.write(AUDIT_PAGE, page.encode(), durable=True)
     return this_run, all_runs
 

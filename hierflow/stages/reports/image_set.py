@@ -28,6 +28,7 @@ from hierflow.stages.embedding.left_out import told
 from hierflow.stages.making.images import node_path
 from hierflow.stages.making.thumbnails import thumbnails_of
 from hierflow.stages.making.wanted import images_made
+from hierflow.stages.reports.assembly import AUDIT_PAGE
 from hierflow.stages.reports.history import HISTORY, HISTORY_PAGE, carry_on, history_page
 from hierflow.store.ledger import MEASURED, Entry
 from hierflow.store.records import ImageRecord, PartitionRecord
@@ -106,6 +107,7 @@ def assemble(
         labels=compiled.planted.labels,
         history=HISTORY_PAGE,
         quality=quality,
+        audit=AUDIT_PAGE,
     )
     history = history_page(stage, versions, of_history, GALLERY, size)
     manifest = manifest_bytes(build_manifest(rows, axes))

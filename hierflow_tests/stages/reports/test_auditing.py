@@ -204,5 +204,7 @@ def test_the_stored_account_has_prices_columns_and_past_runs(tiny_learned: Path,
     assert sum(value["cost"] for value in stored["by"]["color"]) == pytest.approx(all_runs.gpu.seconds)
     assert [run["executed"] for run in stored["past_runs"]] == [first.account.books.executed]
     page = (tmp_path / "tests" / "audit.html").read_text("utf-8")
+    assert '<a href="gallery.html">' in page
+    assert '<a href="audit.html">' in (tmp_path / "tests" / "gallery.html").read_text("utf-8")
     assert "&lt;hat&gt;" in page
     assert "<hat>" not in page
