@@ -56,6 +56,19 @@ def past_runs(entries: Sequence[Entry], prices: CostSpec) -> list[PastRun]:
     return [_past_run(invocation, own, prices) for invocation, own in found.items()]
 
 
+def plans_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """The plan that each invocation in `entries` (oldest first) worked for, by its id; empty where there is none yet.
+
+    Encoding and pilots come before there is a plan. They are for that of their invocation, or where it executed none
+    (a look ahead, a run that broke off) for that of the next one that did.
+    """
+    found = {entry.invocation: entry.plan for entry in entries if entry.plan}
+    following = ""
+    for entry in reversed(entries):
+        following = found.setdefault(entry.invocation, following)
+    return found
+
+
 def _past_run(invocation: str, own: Sequence[Entry], prices: CostSpec) -> PastRun:
     use = gpu_use(own)
     seconds = sum(value for entry in own for name, value in entry.seconds.items() if name != "startup")

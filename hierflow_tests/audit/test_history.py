@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hierflow.audit.history import past_runs
+from hierflow.audit.history import past_runs, plans_of
 from hierflow_tests.audit.examples import BOTH, NO_PRICES, entry
 
 
@@ -29,3 +29,17 @@ def test_runs_of_before_plans_were_noted_have_no_share_saved() -> None:
     (run,) = past_runs([entry(standard=0, planned=0)], NO_PRICES)
     assert run.saved is None
     assert run.as_json()["saved"] is None
+
+
+def test_what_comes_before_there_is_a_plan_is_for_the_one_that_is_executed_next() -> None:
+    encoding = {"stage": "embeddings", "plan": ""}
+    entries = [
+        entry("looked ahead", **encoding),
+        entry("one", **encoding),
+        entry("one", plan="A"),
+        entry("one", **encoding),  # what was lost is encoded in between
+        entry("broke off", **encoding),
+        entry("two", plan="B"),
+        entry("looks ahead", **encoding),
+    ]
+    assert plans_of(entries) == {"looked ahead": "A", "one": "A", "broke off": "B", "two": "B", "looks ahead": ""}

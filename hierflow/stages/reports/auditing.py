@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from hierflow.audit.account import Audit, account
 from hierflow.audit.books import State, keep_books, states_of
 from hierflow.audit.columns import by_columns
-from hierflow.audit.history import past_runs
+from hierflow.audit.history import past_runs, plans_of
 from hierflow.audit.made import Executions, Path, set_now
 from hierflow.audit.page import render_audit
 from hierflow.hashing import text_hash
@@ -19,7 +19,7 @@ from hierflow.plan.lanes import Lane
 from hierflow.stages.context import Stage
 from hierflow.stages.reports.assembly import AUDIT, AUDIT_PAGE
 from hierflow.stages.reports.image_set import GALLERY
-from hierflow.store.ledger import MEASURED, Entry, Work
+from hierflow.store.ledger import Entry, Work
 
 
 def audit(
@@ -38,14 +38,14 @@ def audit(
         rows: the images as they are.
         entries: the ledger's; by default as it is now.
         whole_plan: audit every run that worked on this plan, whoever launched it, instead of one invocation.
-            Embeddings and pilots are made before there is a plan: those of all plans count.
+            Embeddings and pilots are made before there is a plan; see :func:`plans_of` for whose they are.
     """
     entries = stage.store.ledger.entries() if entries is None else entries
-    rows = [row for row in rows if row.is_planned]
+    rows, plan_of = [row for row in rows if row.is_planned], plans_of(entries)
 
     def is_own(entry: Entry) -> bool:
         if whole_plan:
-            return entry.plan == compiled.document.id or (not entry.plan and entry.stage in ("embeddings", MEASURED))
+            return (entry.plan or plan_of[entry.invocation]) == compiled.document.id
         return entry.invocation == stage.invocation
 
     books = keep_books(

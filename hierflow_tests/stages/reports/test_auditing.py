@@ -15,8 +15,9 @@ from hierflow.models import power
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.stages.embedding import encoding
 from hierflow.stages.making.images import make_partition
+from hierflow.stages.overview.outlook import look_ahead
 from hierflow.stages.overview.partition_states import partition_states
-from hierflow.stages.reports.auditing import measured_pace, write_audit
+from hierflow.stages.reports.auditing import audit, measured_pace, write_audit
 from hierflow.stages.reports.image_set import assemble
 from hierflow.store.ledger import Ledger
 from hierflow_tests.stages.runs import STEPS, carried_out, carry_out, planned, spec_of, stage_of
@@ -183,6 +184,19 @@ def test_savings_of_nightly_edits_add_up_and_raise_nothing_of_the_sets(tiny_lear
         books, now = night.account.books, night.account.set_now
         assert (now.images, now.standard) == (len(texts) + 1, books.standard)
         assert 0 < now.standard - now.executed <= books.standard - books.planned
+
+
+def test_nights_before_lessen_no_plans_share_of_the_time(tiny_learned: Path, tmp_path: Path) -> None:
+    nights = []
+    for night in range(3):
+        spec = spec_of(tiny_learned, storage=tmp_path, prompts=["a red mug", "a blue mug", f"hat {night}"])
+        look_ahead(stage_of(spec))  # encodes what is new
+        nights.append(carry_out(spec))
+    entries = nights[-1].stage.store.ledger.entries()
+    everything = [entry.seconds["encode"] for entry in entries if entry.stage == "embeddings"]
+    assert len(everything) == len(nights)
+    plans = [audit(run.stage, run.compiled, run.assembled.rows, entries, whole_plan=True) for run in nights]
+    assert [plan.seconds["encode"] for plan in plans] == everything
 
 
 @pytest.mark.usefixtures("counted")
