@@ -11,7 +11,6 @@ from hierflow.audit.columns import ColumnShare, by_columns
 from hierflow.images import ImageRow
 from hierflow.stages.context import Stage
 from hierflow.stages.reports.assembly import AUDIT, AUDIT_PAGE
-from hierflow.stages.reports.auditing import AUDIT, AUDIT_PAGE
 
 
 def account_metadata(stage: Stage, rows: Sequence[ImageRow], account: Audit, all_runs: Audit) -> Metadata:

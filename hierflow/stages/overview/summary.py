@@ -18,7 +18,7 @@ from hierflow.stages.overview.partition_states import condition_counts, partitio
 from hierflow.stages.planning.last_plan import last_plan
 from hierflow.stages.quality.summary import quality_summary
 from hierflow.stages.reports.assembly import AUDIT, AUDIT_PAGE
-from hierflow.stages.reports.auditing import AUDIT, AUDIT_PAGE, audit
+from hierflow.stages.reports.auditing import audit
 from hierflow.stages.reports.image_set import AssembledSet, assembled
 from hierflow.store.ledger import Entry
 
