@@ -16,7 +16,7 @@ import dagster as dg
 
 from hierflow.assets.adoption import adopt_stored
 from hierflow.assets.events import RUNNING, backfill_of
-from hierflow.assets.liveness import active_runs, is_dead, partition_of
+from hierflow.assets.liveness import active_runs, is_dead, partitions_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.plan.compiled import CompiledPlan
@@ -61,7 +61,7 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     if pointer is None or compiled is None:
         return NextStep(f"there is no plan yet: launch the job {names.plan_job}")
     active = active_runs(instance, served)
-    if planning := next((run for run in active if partition_of(run) is None), None):
+    if planning := next((run for run in active if not partitions_of(instance, served, run)), None):
         return NextStep(f"run {planning.run_id[:8]} ({planning.job_name}) is at work")
     if backfill := backfill_of(instance, served.keys):
         return NextStep(f"backfill {backfill} is at work on the set")
@@ -70,7 +70,7 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     history = _History.of(instance, served, pointer)
     if history.command_at_work:
         return NextStep("`hierflow run` is at work on the set")
-    at_work = {key for run in active if (key := partition_of(run))}
+    at_work = {key for run in active for key in partitions_of(instance, served, run)}
     left = todo(store, compiled, records, active=at_work)
     waiting = [key for key in left if history.may_try(key)]
     if waiting:
@@ -131,8 +131,8 @@ class _History:
 
     is_ours: bool
     command_at_work: bool
-    tries: Counter[str | None]
-    cancelled: set[str | None]
+    tries: Counter[str]
+    cancelled: set[str]
     finishes: _Ended
     assessments: _Ended
 
@@ -147,8 +147,13 @@ class _History:
         return cls(
             is_ours=instance.get_run_by_id(pointer.request) is not None,
             command_at_work=not assessments.ended and any(not is_dead(process) for process in processes),
-            tries=Counter(partition_of(run) for run in subtrees),
-            cancelled={partition_of(run) for run in subtrees if run.status == dg.DagsterRunStatus.CANCELED},
+            tries=Counter(key for run in subtrees for key in partitions_of(instance, served, run)),
+            cancelled={
+                key
+                for run in subtrees
+                if run.status == dg.DagsterRunStatus.CANCELED
+                for key in partitions_of(instance, served, run)
+            },
             finishes=_Ended.of(ended, names.finish_job),
             assessments=assessments,
         )

@@ -11,8 +11,9 @@ from hierflow.assets.events import RUNNING
 from hierflow.assets.names import PROCESS_TAG, SET_TAG
 from hierflow.assets.served_set import ServedSet
 
-_PARTITION_TAGS = ("dagster/partition", "dagster/asset_partition_range_start")
-"""A backfill names its one partition as a range."""
+_PARTITION_TAG = "dagster/partition"
+_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+"""How a backfill names its one partition: a range from it to itself."""
 
 
 def process_tag() -> str:
@@ -40,12 +41,21 @@ def active_runs(instance: dg.DagsterInstance, served: ServedSet) -> list[dg.Dags
 def active_partitions(instance: dg.DagsterInstance, served: ServedSet) -> dict[str, str]:
     """The partitions of a set that runs are working on, and those runs."""
     runs = active_runs(instance, served)
-    return {key: run.run_id for run in runs if (key := partition_of(run))}
+    return {key: run.run_id for run in runs for key in partitions_of(instance, served, run)}
 
 
-def partition_of(run: dg.DagsterRun) -> str | None:
-    """The partition a run is of; None if it is of none."""
-    return next((run.tags[tag] for tag in _PARTITION_TAGS if tag in run.tags), None)
+def partitions_of(instance: dg.DagsterInstance, served: ServedSet, run: dg.DagsterRun) -> list[str]:
+    """The partitions a run is of, those of a range in Dagster's order; empty if it is of none."""
+    if _PARTITION_TAG in run.tags:
+        return [run.tags[_PARTITION_TAG]]
+    ends = list(dict.fromkeys(run.tags[tag] for tag in _RANGE_TAGS if tag in run.tags))
+    if len(ends) < 2:
+        return ends
+    known = list(instance.get_dynamic_partitions(served.names.partitions))
+    if not set(ends) <= set(known):  # deleted in Dagster since
+        return ends
+    first, last = (known.index(end) for end in ends)
+    return known[first : last + 1]
 
 
 def is_dead(process: str | None) -> bool:

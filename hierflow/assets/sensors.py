@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from hierflow.assets.events import observation
-from hierflow.assets.liveness import active_runs, partition_of
+from hierflow.assets.liveness import active_runs, partitions_of
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG
 from hierflow.assets.plan_assets import source_version
 from hierflow.assets.served_set import ServedSet
@@ -108,7 +108,8 @@ def _plan_request(context: dg.SensorEvaluationContext, served: ServedSet, conten
     pointer, current = plans.pointer(), plans.current()
     if current is not None and current.document.prompts == content:
         return []
-    if any(partition_of(run) is None for run in active_runs(context.instance, served)):
+    active = active_runs(context.instance, served)
+    if any(not partitions_of(context.instance, served, run) for run in active):
         return []
     before = pointer.request if pointer else "first"  # so that a change back, and back again, is asked for again
     return [dg.RunRequest(run_key=f"{content}/{before}", job_name=served.names.plan_job)]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,25 @@ class DagsterDev:
         )["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+    def backfill(self, assets: Sequence[str], partitions: Sequence[str]) -> str:
+        """Launch a backfill of assets, `NAME/asset` each, as the UI's button does; returns its id."""
+        launched = self.ask(
+            "mutation($p: LaunchBackfillParams!){launchPartitionBackfill(backfillParams: $p){__typename "
+            "... on LaunchBackfillSuccess{backfillId} ... on PythonError{message}}}",
+            p={"assetSelection": [{"path": asset.split("/")} for asset in assets], "partitionNames": partitions},
+        )["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def end_of_backfill(self, backfill: str) -> str | None:
+        """How a backfill has ended, such as COMPLETED_SUCCESS; None while it is at work."""
+        found = self.ask(
+            "query($b: String!){partitionBackfillOrError(backfillId: $b){... on PartitionBackfill{status}}}",
+            b=backfill,
+        )
+        status = str(found["partitionBackfillOrError"]["status"])
+        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs, the oldest first: runId, jobName, status, startTime, endTime and tags, a dict."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psutil
@@ -88,6 +88,10 @@ def opened(page: Page, key: str) -> Locator:
     dialog = page.get_by_role("dialog")
     dialog.wait_for()
     return dialog
+
+
+def subtree_runs(made: MadeSet) -> list[dict[str, Any]]:
+    return [run for run in made.dagster.runs() if run["jobName"] == NAMES.subtree_job]
 
 
 def is_drawn(picture: Locator) -> bool:
@@ -189,6 +193,31 @@ def test_a_second_launch_with_nothing_changed_launches_no_partition(made: MadeSe
     request = made.launch()
     made.wait_for_the_end(request)
     assert made.partitions_of(request) == []
+
+
+@pytest.mark.parametrize(
+    ("assets", "every"),
+    [(SUBTREE_ASSETS, False), (SUBTREE_ASSETS, True), ((*PLAN_ASSETS, *SUBTREE_ASSETS, *REPORT_ASSETS), True)],
+    ids=["one-partition", "every-partition", "the-whole-graph"],
+)
+def test_a_backfill_makes_its_partitions_and_is_waited_for(
+    made: MadeSet, assets: tuple[str, ...], every: bool
+) -> None:
+    compiled = made.store.plans.current()
+    assert compiled is not None
+    keys = compiled.document.keys if every else compiled.document.keys[:1]
+    records = made.store.records_of(compiled)
+    before = len(subtree_runs(made))
+    backfill = made.dagster.backfill([f"{NAMES.name}/{asset}" for asset in assets], keys)
+    for key in keys:  # lost once it is asked for: the sensor must leave them to the backfill
+        for image in records[compiled.document.partition(key).slice].images:
+            made.store.files.delete(image.path)
+    assert wait(lambda: made.dagster.end_of_backfill(backfill), "the backfill") == "COMPLETED_SUCCESS"
+    runs = [run["tags"] for run in made.dagster.runs() if run["tags"].get("dagster/backfill") == backfill]
+    ranged = [tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition") for tags in runs]
+    assert sorted(key for key in ranged if key) == sorted(keys)
+    assert len(subtree_runs(made)) == before
+    assert todo(made.store, compiled) == []
 
 
 def test_an_edit_launches_what_it_changed_and_a_killed_partition_is_brought_to_its_end(made: MadeSet) -> None:
