@@ -12,10 +12,12 @@ import dagster as dg
 from hierflow.assets.events import materialization
 from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
+from hierflow.errors import InputError
 from hierflow.hashing import bytes_digest, digest
 from hierflow.spec import SharingSpec
 
 if TYPE_CHECKING:
+    from hierflow.prompts import PromptSet
     from hierflow.stages.planning.tree_comparison import TreeComparison
 
 
@@ -44,6 +46,26 @@ def source_version(served: ServedSet) -> str:
     source = served.spec.prompts
     path = source.file or source.table
     return bytes_digest((served.base / path).read_bytes()) if path else digest(source.model_dump())
+
+
+def load_source(served: ServedSet) -> "PromptSet":
+    """The prompts as they are now.
+
+    Raises:
+        InputError: they are wrong, or the assets that make them have not been materialized yet.
+    """
+    from hierflow.prompts import load_prompts
+
+    source, makers = served.spec.prompts, served.spec.assets.deps
+    path = source.file or source.table
+    if path and makers and not (served.base / path).exists():
+        raise InputError(
+            f"does not exist yet (looked for {(served.base / path).absolute()})",
+            field="prompts.file" if source.file else "prompts.table",
+            value=path,
+            remedy=f"materialize what makes it: {', '.join(makers)}",
+        )
+    return load_prompts(source, served.base)
 
 
 def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:
@@ -88,11 +110,10 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
     def prompt_set(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         from hierflow.assets.displays.values import text_columns
         from hierflow.assets.tables import prompt_table
-        from hierflow.prompts import load_prompts
         from hierflow.stages.embedding.advice import repetitions
 
         with run_stage(context, served) as stage:
-            prompts = load_prompts(stage.spec.prompts, stage.base)
+            prompts = load_source(served)
             for warning in repetitions(prompts):
                 context.log.warning(warning)
             stage.store.claim()

@@ -8,7 +8,7 @@ import dagster as dg
 from hierflow.assets.events import observation
 from hierflow.assets.liveness import active_runs, partitions_of
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG
-from hierflow.assets.plan_assets import source_version
+from hierflow.assets.plan_assets import load_source, source_version
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import HierflowError
 
@@ -86,11 +86,9 @@ def prompts_sensor(served: ServedSet) -> dg.SensorDefinition:
         + ("the assets' automation conditions act." if runs.automation else f"it launches {names.plan_job}."),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        from hierflow.prompts import load_prompts
-
         try:
+            prompts = load_source(served)
             version = source_version(served)
-            prompts = load_prompts(served.spec.prompts, served.base)
             requests = [] if runs.automation else _plan_request(context, served, prompts.content_hash)
         except (HierflowError, OSError) as error:
             return dg.SkipReason(str(error))

@@ -18,8 +18,8 @@ def served(tmp_path: Path) -> Served:
     return Served(_written(tmp_path))
 
 
-def _written(folder: Path, **runs: object) -> Path:
-    return write_document(folder, prompts={"file": "prompts.txt"}, runs=runs)
+def _written(folder: Path, assets: dict[str, object] | None = None, **runs: object) -> Path:
+    return write_document(folder, prompts={"file": "prompts.txt"}, runs=runs, assets=assets or {})
 
 
 def tick(served: Served, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
@@ -76,6 +76,28 @@ def test_prompts_that_are_wrong_are_said_and_launch_nothing(served: Served) -> N
     result = tick(served)
     assert isinstance(result, dg.SkipReason)
     assert "prompts.txt" in (result.skip_message or "")
+
+
+def test_a_file_that_is_not_there_is_told_in_a_sentence(served: Served) -> None:
+    (served.document.parent / "prompts.txt").unlink()
+    result = tick(served)
+    assert isinstance(result, dg.SkipReason)
+    assert (result.skip_message or "").startswith("prompts.file: 'prompts.txt' does not exist (looked for ")
+
+
+def test_a_file_that_an_asset_has_not_made_yet_is_told_with_the_asset(served: Served) -> None:
+    (served.document.parent / "prompts.txt").unlink()
+    _written(served.document.parent, assets={"deps": ["shop/products"]})
+    result = tick(served)
+    assert isinstance(result, dg.SkipReason)
+    told = result.skip_message or ""
+    assert "does not exist yet" in told
+    assert told.endswith("; materialize what makes it: shop/products.")
+    ended = served.execute(NAMES.plan_job)
+    (failed,) = [event for event in ended.all_events if event.is_step_failure]
+    reason = failed.step_failure_data.user_failure_data
+    assert reason is not None
+    assert reason.description == told
 
 
 def test_with_automation_it_only_observes_and_the_conditions_act(served: Served) -> None:
