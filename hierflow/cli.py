@@ -93,7 +93,7 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
     from hierflow.stages.embedding.advice import advice
     from hierflow.stages.overview.preflight import check_memory
     from hierflow.stages.overview.summary import summarise
-    from hierflow.terminal.run import describe_run
+    from hierflow.terminal.run import describe_run, yet_to_come
 
     stage = _stage(spec)
     prompts = load_prompts(stage.spec.prompts, stage.base)
@@ -104,8 +104,8 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
         _announce(stage, rebuild)
     done = launch(stage, spec.resolve(), rebuild)
     summary = summarise(stage, done)
-    for problem in done.problems if as_json else ():  # the text on stdout has them already
-        _say(f"failed: {problem}")
+    for sentence in [*(f"failed: {problem}" for problem in done.problems), *yet_to_come(summary)] if as_json else ():
+        _say(sentence)  # the text on stdout has them already
     _print(summary, describe_run(summary, done.problems), as_json)
     return FAILED if done.problems or not summary["complete"] else DONE
 

@@ -49,7 +49,8 @@ class Launch:
     Attributes:
         seconds: wall time.
         plan: the plan that was run; None if the plan job failed.
-        run, skipped, failed: partition keys.
+        run, skipped, failed: partition keys; the skipped were up to date.
+        left: the runs of others that partitions were left to, by partition key.
         problems: what went wrong, a sentence each.
         interrupted: whether a signal asked for an end; what had not begun by then was left alone.
     """
@@ -59,6 +60,7 @@ class Launch:
     run: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
 
@@ -99,17 +101,18 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan) 
     """
     done, instance, served = runner.done, runner.instance, runner.served
     done.problems += told(compiled.document.left_out)
-    active = active_partitions(instance, served)
-    for key, run in active.items():
+    active, missing = active_partitions(instance, served), todo(stage.store, compiled)
+    done.left = {key: active[key] for key in missing if key in active}
+    for key, run in done.left.items():
         why = "which is at work on it (if it is not, mark it failed in Dagster)"
         stage.say(f"partition {key} is left to run {run}, {why}")
-    keys = todo(stage.store, compiled, active=active)
-    done.skipped = [key for key in compiled.document.keys if key not in keys]
+    keys = [key for key in missing if key not in active]
+    done.skipped = [key for key in compiled.document.keys if key not in missing]
     tags = {PLAN_TAG: compiled.document.id}
     for place, key in enumerate(keys, start=1):
         if rival := active_partitions(instance, served).get(key):
             stage.say(f"partition {key} is left to run {rival}, which began it meanwhile")
-            done.skipped.append(key)
+            done.left[key] = rival
             continue
         stage.say(f"partition {place} of {len(keys)}: {key}")
         succeeded = runner.execute(served.names.subtree_job, tags, key)

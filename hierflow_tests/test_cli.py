@@ -27,7 +27,7 @@ CONTRACT = {
     "prompts": int,
     "images": int,
     "complete": bool,
-    "partitions": {"total": int, "run": int, "skipped": int, "failed": int},
+    "partitions": {"total": int, "run": int, "skipped": int, "failed": int, "left": dict},
     "evaluations": {"standard": int, "planned": int, "executed": int, "reused": int, "replayed": int, "redone": int},
     "saved": float,
     "seconds": float,
@@ -102,7 +102,7 @@ def test_run_prints_exactly_one_object_with_the_contracts_keys(history: History)
 def test_the_first_run_makes_everything(history: History) -> None:
     found, folder = history.first.json, history.document.parent
     assert (found["name"], found["prompts"], found["images"], found["complete"]) == ("trial", 4, 4, True)
-    assert found["partitions"] == {"total": 2, "run": 2, "skipped": 0, "failed": 0}
+    assert found["partitions"] == {"total": 2, "run": 2, "skipped": 0, "failed": 0, "left": {}}
     assert found["evaluations"] == {
         "standard": 16,
         "planned": 9,
@@ -126,7 +126,7 @@ def test_logs_and_progress_go_to_stderr(history: History) -> None:
 
 def test_a_second_run_evaluates_nothing_and_launches_no_partition(history: History) -> None:
     found = history.second.json
-    assert found["partitions"] == {"total": 2, "run": 0, "skipped": 2, "failed": 0}
+    assert found["partitions"] == {"total": 2, "run": 0, "skipped": 2, "failed": 0, "left": {}}
     assert found["evaluations"] == {
         "standard": 16,
         "planned": 9,

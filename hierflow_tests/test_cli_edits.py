@@ -26,7 +26,7 @@ def test_on_a_fresh_tree_an_edited_prompt_costs_its_own_subtree(tmp_path: Path) 
     found = run(document).json
 
     after = images_of(document)
-    assert found["partitions"] == {"total": 2, "run": 1, "skipped": 1, "failed": 0}
+    assert found["partitions"] == {"total": 2, "run": 1, "skipped": 1, "failed": 0, "left": {}}
     assert 0 < found["evaluations"]["executed"] < found["evaluations"]["planned"]
     assert found["evaluations"]["executed"] == foreseen["evaluations"]["to_execute"]
     assert {prompt: after[prompt] for prompt in mugs} == {prompt: before[prompt] for prompt in mugs}

@@ -52,7 +52,7 @@ def test_a_partition_that_fails_while_denoising_holds_up_no_other(
     found = ended.json
     assert ended.code == 1
     assert found["complete"] is False
-    assert found["partitions"] == {"total": 2, "run": 1, "skipped": 0, "failed": 1}
+    assert found["partitions"] == {"total": 2, "run": 1, "skipped": 0, "failed": 1, "left": {}}
     assert found["images"] == 2
     assert found["evaluations"]["executed"] == 6  # the trunk's, one step of the failed partition, and the other's
     assert Path(found["gallery"]).is_file()
@@ -73,7 +73,7 @@ def test_a_partition_that_fails_while_denoising_holds_up_no_other(
     assert again.code == 0
     assert again.json["complete"] is True
     assert again.json["images"] == 4
-    assert again.json["partitions"] == {"total": 2, "run": 1, "skipped": 1, "failed": 0}
+    assert again.json["partitions"] == {"total": 2, "run": 1, "skipped": 1, "failed": 0, "left": {}}
     assert again.json["evaluations"] == {
         "standard": 16,
         "planned": 9,

@@ -60,7 +60,7 @@ def test_a_killed_run_is_completed_by_the_next(tmp_path: Path) -> None:
     found = ended.json
     assert ended.code == 0, ended.stderr
     assert (found["complete"], found["images"]) == (True, 2)
-    assert found["partitions"] == {"total": 2, "run": 2, "skipped": 0, "failed": 0}
+    assert found["partitions"] == {"total": 2, "run": 2, "skipped": 0, "failed": 0, "left": {}}
     assert found["evaluations"]["planned"] == 60
     assert found["evaluations"]["reused"] >= 6  # up to the last checkpoint before the seventh step
     assert found["evaluations"]["executed"] <= 54

@@ -44,7 +44,7 @@ def test_plan_run_and_status_tell_of_it_and_a_second_run_redoes_nothing(document
 
     second = run(document)
     assert (second.code, second.json["complete"], second.json["evaluations"]["executed"]) == (1, False, 0)
-    assert second.json["partitions"] == {"total": 2, "run": 0, "skipped": 2, "failed": 0}
+    assert second.json["partitions"] == {"total": 2, "run": 0, "skipped": 2, "failed": 0, "left": {}}
     assert f"failed: {told}" in second.stderr
     assert f"{second.json['evaluations']['planned']:,} evaluations with shared steps" in planned.stdout
     assert command("audit", document).code == 0

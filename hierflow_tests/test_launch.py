@@ -21,7 +21,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.context import Stage
 from hierflow.stages.planning import make_plan as planning
 from hierflow.store import SetStore
-from hierflow_tests.image_sets import FOUR, launched, write_document
+from hierflow_tests.image_sets import FOUR, command, launched, write_document
 from hierflow_tests.tiny_models import tiny_learned
 
 __all__ = ["tiny_learned"]
@@ -108,5 +108,32 @@ def test_a_partition_that_another_command_begins_meanwhile_is_left_to_it(
     monkeypatch.setattr(launching, "active_partitions", active)
     said: list[str] = []
     done = launched(document, say=said.append)
-    assert (len(done.run), done.skipped, done.problems) == (3, taken, [])
+    assert (len(done.run), done.skipped, list(done.left), done.problems) == (3, [], taken, [])
     assert any(taken[0] in sentence and "began it meanwhile" in sentence for sentence in said)
+
+
+def test_what_is_left_to_another_run_is_told_at_the_end(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def active(instance: dg.DagsterInstance, served: ServedSet) -> dict[str, str]:
+        plan = served.stage("r", "i").store.plans.current()
+        assert plan is not None
+        return {plan.document.keys[-1]: "1a2b"}
+
+    monkeypatch.setattr(launching, "active_partitions", active)
+    ended = command("run", document)
+    assert ended.code == 1
+    assert "3 run, 0 up to date, 0 failed, 1 left to another run" in ended.stdout
+    told = "left: run 1a2b makes 1 images; call again when it has ended"
+    assert ended.stdout.splitlines()[-1] == told
+
+    again = command("run", document, "--json")
+    assert again.code == 1
+    left = {"1a2b": {"partitions": 1, "images": 1}}
+    assert again.json["partitions"] == {"total": 4, "run": 0, "skipped": 3, "failed": 0, "left": left}
+    assert again.stderr.splitlines()[-1] == told
+
+    monkeypatch.undo()
+    made = command("run", document)
+    assert made.code == 0
+    assert "1 run, 3 up to date, 0 failed\n" in made.stdout
+    monkeypatch.setattr(launching, "active_partitions", active)  # at work on what is made: nothing is left to it
+    assert command("run", document, "--json").json["partitions"]["left"] == {}

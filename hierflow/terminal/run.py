@@ -18,7 +18,8 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
         ("images", images(summary)),
         (
             "partitions",
-            f"{partitions['run']} run, {partitions['skipped']} up to date, {partitions['failed']} failed",
+            f"{partitions['run']} run, {partitions['skipped']} up to date, {partitions['failed']} failed"
+            + _left(partitions["left"]),
         ),
         (
             "evaluations",
@@ -34,7 +35,22 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
         ("manifest", str(summary["manifest"])),
         ("audit", str(summary["audit"])),
     ]
-    return laid_out(summary["name"], rows) + "".join(f"\nfailed: {problem}" for problem in problems)
+    told = [*(f"failed: {problem}" for problem in problems), *yet_to_come(summary)]
+    return "\n".join([laid_out(summary["name"], rows), *told])
+
+
+def yet_to_come(summary: dict[str, Any]) -> list[str]:
+    """Which runs of others make what the set lacks, in a sentence; none where they lack nothing."""
+    makers = {run: about["images"] for run, about in summary["partitions"]["left"].items() if about["images"]}
+    if not makers:
+        return []
+    who = ", ".join(f"run {run} makes {images} images" for run, images in makers.items())
+    return [f"left: {who}; call again when {'it has' if len(makers) == 1 else 'they have'} ended"]
+
+
+def _left(runs: dict[str, dict[str, int]]) -> str:
+    count = sum(about["partitions"] for about in runs.values())
+    return f", {count} left to {'another run' if len(runs) == 1 else 'other runs'}" if runs else ""
 
 
 def _measured(evaluations: int) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import ColumnShare, by_column
 from hierflow.errors import InputError
+from hierflow.images import ImageRow
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.prompts import load_prompts
 from hierflow.stages.context import Stage
@@ -31,6 +33,7 @@ class Launched(Protocol):
     run: list[str]
     skipped: list[str]
     failed: list[str]
+    left: dict[str, str]
     problems: list[str]
 
 
@@ -53,6 +56,7 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
             "run": len(done.run),
             "skipped": len(done.skipped),
             "failed": len(done.failed),
+            "left": _left(done, made.rows),
         },
         "evaluations": {
             name: getattr(books, name) for name in ("standard", "planned", "executed", "reused", "replayed", "redone")
@@ -66,6 +70,16 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         "audit": stage.store.files.url(AUDIT),
         "bytes": space_of(stage, len(compiled.leaf_of)).as_json(),
     }
+
+
+def _left(done: Launched, rows: Sequence[ImageRow]) -> dict[str, dict[str, int]]:
+    """By the run of others: how many partitions were left to it, and how many of their images it has yet to make."""
+    lacking = Counter(row.partition for row in rows if row.status != "current")
+    left = {run: {"partitions": 0, "images": 0} for run in done.left.values()}
+    for key, run in done.left.items():
+        left[run]["partitions"] += 1
+        left[run]["images"] += lacking[key]
+    return left
 
 
 def status_of(stage: Stage) -> dict[str, Any]:
@@ -194,7 +208,7 @@ def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
         "images": 0,
         "wanted": 0,
         "complete": False,
-        "partitions": {"total": 0, "run": 0, "skipped": 0, "failed": 0},
+        "partitions": {"total": 0, "run": 0, "skipped": 0, "failed": 0, "left": {}},
         "evaluations": counts,
         "measured": 0,
         "saved": 0.0,
