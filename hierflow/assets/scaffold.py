@@ -28,7 +28,7 @@ a line drawing of a blue striped house under a starry night sky
 
 _YAML = """\
 # An image set, made by the job {name}.
-# `dg check yaml` checks this file. `dg launch --job {name}` begins; under `dg dev` the sensor
+# `dg check defs` checks this file. `dg launch --job {name}` begins; under `dg dev` the sensor
 # {name}_continue goes on until all is made. `hierflow run` with this file makes it at once, without either.
 type: {type}
 

@@ -103,6 +103,22 @@ def test_check_yaml_names_line_field_and_remedy(
     assert remedy in ended.stdout
 
 
+def test_a_wrong_document_among_several_is_found_in_its_folder_and_by_check_defs(project: Project) -> None:
+    """`dg check yaml` without a folder looks at one document a type, which need not be the wrong one."""
+    document = _edited(project, "tau: 0.6", "tua: 0.6")
+    good = project.defs / "other"
+    good.mkdir()
+    attributes = {"name": "other", "prompts": {"text": ["a red mug", "a blue mug"]}}
+    (good / "defs.yaml").write_text(yaml.safe_dump({"type": "hierflow.ImageSet", "attributes": attributes}), "utf-8")
+    ended = project.dg("check", "yaml", str(document.parent))
+    assert ended.code == 1
+    assert f"{document}:{_line(document, 'tua')} - hierflow.ImageSet attributes.sharing.tua " in ended.stdout
+    ended = project.dg("check", "defs")
+    assert ended.code == 1
+    assert f"{document}:" in ended.stdout + ended.stderr
+    assert "tua" in ended.stdout + ended.stderr
+
+
 def test_check_defs_says_in_one_sentence_what_no_schema_can(project: Project) -> None:
     document = _edited(project, '# schedule: "0 3 * * *"', 'schedule: "0 25 * * *"')
     ended = project.dg("check", "defs")
