@@ -127,9 +127,14 @@ def _announce(stage: Any, rebuild: str) -> None:
 def status(spec: Path, as_json: bool) -> int:
     """Show what is made and what is still to do, read off the store."""
     from hierflow.stages.overview.summary import status_of
+
+    """Show what is made, what is still to do, and what is at work on it."""
     from hierflow.terminal.status import describe_status
+    from hierflow.upkeep import busy
 
     found = status_of(_stage(spec, writes=False))
+    stage = _stage(spec)
+    found = {**status_of(stage), "at_work": busy(stage, spec.resolve())}
     _print(found, describe_status(found), as_json)
     return DONE
 

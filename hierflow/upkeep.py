@@ -1,7 +1,9 @@
-"""Deleting what a set does not need any more, of its folder and of Dagster's partitions."""
+"""What a set needs Dagster's records for outside a run: whether anything is at work on it, and deleting what it does
+not need any more."""
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from hierflow.errors import RunError
 from hierflow.launch import home_of, instance_at
 from hierflow.stages.context import Stage
 from hierflow.stages.keeping.pruning import Waste, find_waste, remove
+from hierflow.store.plans import LostPlanError
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,24 @@ class Pruning:
             "bytes": sum(kind["bytes"] for kind in kinds.values()),
             "partition_keys": list(self.keys),
         }
+
+
+def busy(stage: Stage, document: Path) -> str | None:
+    """What is at work on a set, such as `run 1a2b3c4d (trial_subtrees)`; None where Dagster's records know of
+    nothing.
+
+    Where there are no records, or they cannot be opened for want of the right to write beside them, none are made.
+    """
+    home = home_of(document)
+    if not ((home / "dagster.yaml").is_file() or (home / "history").is_dir()) or not os.access(home, os.W_OK):
+        return None
+    served = ServedSet(stage.spec, document.parent, document)
+    try:
+        pointer = stage.store.plans.pointer()
+    except LostPlanError:  # which request was the last nobody knows; runs that are at work are seen without it
+        pointer = None
+    with instance_at(home) as instance:
+        return at_work(instance, served, pointer)
 
 
 def prune(stage: Stage, document: Path, *, delete: bool) -> Pruning:

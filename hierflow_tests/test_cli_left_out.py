@@ -39,7 +39,7 @@ def test_plan_run_and_status_tell_of_it_and_a_second_run_redoes_nothing(document
     status = command("status", document)
     prompt_id = rows_of(document)[2]["prompt_id"]
     assert told == f"a prompt cannot be encoded and is left out: {prompt_id!r}: {WHY}"
-    assert f"\nfailed: {prompt_id}: {WHY}" in status.stdout
+    assert f"\nfailed: {prompt_id}, 'a zebra': {WHY}" in status.stdout
     assert "2 fresh" in status.stdout
 
     second = run(document)

@@ -185,6 +185,26 @@ def test_a_run_keeps_the_states_that_the_document_says(tmp_path: Path) -> None:
     assert kept["none"] == 0
 
 
+def test_status_says_which_run_is_at_work(edited: Path) -> None:
+    assert command("status", edited, "--json").json["at_work"] is None
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = f"{os.uname().nodename}:{ended.pid}:1"
+    started(edited, NAMES.subtree_job, {PROCESS_TAG: dead}, dg.DagsterRunStatus.STARTED)
+    assert "at work" not in command("status", edited).stdout
+    started(edited, NAMES.subtree_job, {}, dg.DagsterRunStatus.STARTED)
+    found = command("status", edited, "--json").json["at_work"]
+    assert found.startswith("run ")
+    assert found.endswith(f" ({NAMES.subtree_job})")
+    lines = command("status", edited).stdout.splitlines()
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("  at work ")] == [found]
+    with instance_at(home_of(edited)) as instance:  # looking changes nothing, not even of a run that is dead
+        assert [run.status for run in instance.get_runs()].count(dg.DagsterRunStatus.STARTED) == 2
+    shutil.rmtree(edited.parent / ".hierflow")
+    assert command("status", edited, "--json").json["at_work"] is None
+    assert not (edited.parent / ".hierflow").exists()
+
+
 def test_status_tells_of_every_partition_and_of_bytes(edited: Path) -> None:
     found = command("status", edited, "--json").json
     assert set(found["conditions"]) == {"fresh"}

@@ -27,15 +27,25 @@ def active_runs(instance: dg.DagsterInstance, served: ServedSet) -> list[dg.Dags
     A run without a process tag belongs to a launcher of Dagster's, which watches over it. A run on another machine
     counts as alive: nothing here can tell.
     """
-    active = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(RUNNING))):
-        if run.tags.get(SET_TAG) != served.spec.name and not served.keys & set(run.asset_selection or ()):
-            continue
+    living = []
+    for run in _running(instance, served):
         if is_dead(run.tags.get(PROCESS_TAG)):
             instance.report_run_failed(run, message="The process that executed this run has died.")
         else:
-            active.append(run)
-    return active
+            living.append(run)
+    return living
+
+
+def living_runs(instance: dg.DagsterInstance, served: ServedSet) -> list[dg.DagsterRun]:
+    """What :func:`active_runs` finds, and dead ones are left as they are: nothing is written."""
+    return [run for run in _running(instance, served) if not is_dead(run.tags.get(PROCESS_TAG))]
+
+
+def _running(instance: dg.DagsterInstance, served: ServedSet) -> list[dg.DagsterRun]:
+    """The runs on any of the set's assets that have not ended, as the instance has it."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=list(RUNNING)))
+    name, keys = served.spec.name, served.keys
+    return [run for run in runs if run.tags.get(SET_TAG) == name or keys & set(run.asset_selection or ())]
 
 
 def active_partitions(instance: dg.DagsterInstance, served: ServedSet) -> dict[str, str]:

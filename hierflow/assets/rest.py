@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from hierflow.assets.events import backfill_of
-from hierflow.assets.liveness import active_runs, is_dead, process_tag
+from hierflow.assets.liveness import is_dead, living_runs, process_tag
 from hierflow.assets.names import INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.store.plans import Pointer
@@ -17,7 +17,7 @@ def at_work(instance: dg.DagsterInstance, served: ServedSet, pointer: Pointer | 
     A command in another process counts from its plan to its reports, also between two of its runs. Runs of another
     instance cannot be seen from here.
     """
-    if run := next(iter(active_runs(instance, served)), None):
+    if run := next(iter(living_runs(instance, served)), None):
         return f"run {run.run_id[:8]} ({run.job_name})"
     if backfill := backfill_of(instance, served.keys):
         return f"backfill {backfill}"

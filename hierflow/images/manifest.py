@@ -74,6 +74,7 @@ class ImageRow:
         scores: finite, by the scorer's name.
         status: `current`; `outdated`, the last good image of a prompt that failed since; `failed`, no image.
         error: why it is not current; empty when it is.
+        is_pending: whether it is not current though nothing has failed: a run has still to make it. No column.
 
     Raises:
         ValueError: `image_path` leaves the set's folder, or `status` is none of the three.
@@ -95,6 +96,7 @@ class ImageRow:
     status: Status = "current"
     error: str = ""
     negative_prompt: str = ""
+    is_pending: bool = False
 
     def __post_init__(self) -> None:
         path = PurePosixPath(self.image_path)

@@ -16,10 +16,11 @@ def describe_status(found: dict[str, Any]) -> str:
     """`hierflow status` in words."""
     left = found["partitions"]["to_run"]
     conditions = ", ".join(f"{count} {name}" for name, count in found["conditions"].items())
+    to_run = ("to run", f"{len(left)} of {found['partitions']['total']} partitions" + listed(left))
     rows = [
         ("images", images(found)),
         ("partitions", conditions),
-        ("to run", f"{len(left)} of {found['partitions']['total']} partitions" + listed(left)),
+        to_run,
         ("saved", f"{found['saved']:.1%}"),
         ("embedding", printable(found["clustered_by"])),
         *quality_rows(found["quality"]),
@@ -27,14 +28,17 @@ def describe_status(found: dict[str, Any]) -> str:
         ("gallery", str(found["gallery"])),
         ("manifest", str(found["manifest"])),
     ]
+    if found["at_work"]:
+        rows.insert(1, ("at work", found["at_work"]))
     if found["edited"]:
         since = f"{', '.join(found['edited'])}: `hierflow plan` shows what a run would do about it"
-        rows.insert(2, ("edited", since))
+        rows.insert(rows.index(to_run), ("edited", since))
     states = [state for state in found["states"] if state["state"] != "fresh"]
     told = "".join(f"\n{line}" for state in states[:_STATES] for line in _state(state))
     more = f"\nand {len(states) - _STATES} more partitions; --json has them all" if len(states) > _STATES else ""
     failures = "".join(
-        f"\n{row['status']}: {printable(row['prompt_id'])}: {printable(row['error'], _SENTENCE)}"
+        f"\n{row['status']}: {printable(row['prompt_id'])}, {printable(row['prompt'])!r}: "
+        f"{printable(row['error'], _SENTENCE)}"
         for row in found["failed"][:20]
     )
     return laid_out(found["name"], rows) + told + more + failures

@@ -59,7 +59,7 @@ def image_set_metadata(stage: Stage, made: AssembledSet, states: Sequence[Partit
     }
     if changes:
         found |= {name: getattr(changes, name) for name in ("new", "changed", "kept", "retired")}
-    failed = [row for row in made.rows if row.status != "current"]
+    failed = [row for row in made.rows if row.status != "current" and not row.is_pending]
     if failed:
         found["failures"] = table(
             {"prompt_id": row.prompt_id, "status": row.status, "error": row.error} for row in failed

@@ -110,10 +110,17 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "bytes": space.as_json(),
         "bytes_a_prompt": space.a_prompt(),
         "failed": [
-            {"prompt_id": row.prompt_id, "image_index": row.image_index, "status": row.status, "error": row.error}
+            {
+                "prompt_id": row.prompt_id,
+                "prompt": row.prompt,
+                "image_index": row.image_index,
+                "status": row.status,
+                "error": row.error,
+            }
             for row in made.rows
-            if row.status != "current"
+            if row.status != "current" and not row.is_pending
         ],
+        "pending": sum(row.is_pending for row in made.rows),
         "saved": compiled.document.saved,
         "clustered_by": compiled.planted.clustering.name,
         "manifest": made.manifest,

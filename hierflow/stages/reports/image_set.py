@@ -143,7 +143,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
     records = stage.store.records_oldest_first(entries)
     made, last_good, refused = images_made(compiled, records), _last_good_images(records), _errors(compiled, records)
     sizes = stage.store.files.sizes("images")
-    errors = {entry.partition: entry.error for entry in entries if entry.plan == document.id and entry.error}
+    broke_off = _broke_off(document.id, entries)
     planned = _planned_shares(compiled, prompts)
     hash_of = dict(zip(prompts.distinct, prompts.hashes, strict=True))
     rows = []
@@ -159,7 +159,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
             is_current = wanted is not None and not failure and wanted.is_whole(sizes)
             image = wanted if is_current else last_good.get((prompt_id, index))
             image = image if image and image.is_whole(sizes) else None
-            missing = "" if is_current else failure or _why(wanted, errors.get(partition, ""))
+            failure = failure or ("" if is_current else broke_off.get(partition, ""))
             rows.append(
                 ImageRow(
                     prompt_id=prompt_id,
@@ -177,16 +177,24 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
                     run_id=image.run if image else "",
                     scores=dict(image.scores) if image else {},
                     status="current" if is_current else "outdated" if image else "failed",
-                    error=missing,
+                    error="" if is_current else failure or (_LOST if wanted else _PENDING),
+                    is_pending=not (is_current or failure),
                 )
             )
     return rows
 
 
-def _why(wanted: ImageRecord | None, failure: str) -> str:
-    if wanted:
-        return "its file is gone or damaged; the next run decodes it again"
-    return failure or "its partition has not been run"
+_PENDING, _LOST = "it has not been made yet", "its file is gone or damaged; the next run decodes it again"
+"""Why images lack for which nothing has failed."""
+
+
+def _broke_off(plan: str, entries: Sequence[Entry]) -> dict[str, str]:
+    """Why the last run of a plan to end on a partition did not make it, by the partition, where one did not."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if (entry.stage, entry.plan) == ("partition", plan) and entry.status != "lost":
+            found[entry.partition] = entry.error
+    return found
 
 
 def _errors(compiled: CompiledPlan, records: Sequence[PartitionRecord]) -> dict[tuple[str, int], str]:

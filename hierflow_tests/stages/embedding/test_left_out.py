@@ -238,8 +238,12 @@ def test_status_audit_and_gallery_tell_of_it(tiny_learned: Path, tmp_path: Path,
     run = carry_out(spec_of(tiny_learned, prompts=table(tmp_path, *rows), storage=tmp_path / "out"))
     found = status_of(run.stage)
     assert found["failed"] == [
-        {"prompt_id": "d", "image_index": 0, "status": "failed", "error": failed(run)[0].error}
+        {
+            **{"prompt_id": "d", "prompt": failed(run)[0].prompt, "image_index": 0, "status": "failed"},
+            "error": failed(run)[0].error,
+        }
     ]
+    assert found["pending"] == 0
     assert (found["complete"], found["images"], found["prompts"]) == (False, 3, 4)
     assert found["partitions"]["to_run"] == []
     assert found["edited"] == []
