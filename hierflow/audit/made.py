@@ -28,7 +28,8 @@ class Made:
     Attributes:
         images: how many; images that are decoded from the same latents are one.
         standard: evaluations without sharing.
-        executed: evaluations with it, repeats included; a state that only measuring executed counts once.
+        executed: evaluations with it, repeats included; a state that only measuring executed counts once, and one
+            that the ledger does not list, as a killed run had no time to note it, does not count.
     """
 
     images: int
@@ -70,6 +71,7 @@ class Executions:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._entries = [entry for entry in entries if entry.stage != MEASURED]
+        self._measured = {state for entry in entries if entry.stage == MEASURED for state in states_of(entry.work)}
         self._times: Counter[State] = Counter()
         self._first: dict[State, Entry] = {}
         for entry in self._entries:
@@ -85,12 +87,16 @@ class Executions:
         own = [path for path in paths if (first := self._first.get(_end(path))) and is_own(first)]
         found = {state for path in own for state in states_of(path)}
         executed = sum(entry.evaluations for entry in self._entries if is_own(entry))
-        return Made(len(own), _standard(own), executed + sum(state not in self._times for state in found))
+        return Made(len(own), _standard(own), executed + len((found & self._measured) - self._times.keys()))
 
     def there(self, paths: Sequence[Path]) -> Made:
         """The images of all `paths`."""
         states = {state for path in paths for state in states_of(path)}
-        return Made(len(paths), _standard(paths), sum(max(1, self._times[state]) for state in states))
+        return Made(len(paths), _standard(paths), sum(map(self._times_of, states)))
+
+    def _times_of(self, state: State) -> int:
+        """How often a state counts: 0 where no entry lists it, as what a killed run executed after its last note."""
+        return self._times[state] or int(state in self._measured)
 
     def behind(self, paths: Sequence[Path]) -> list[Entry]:
         """The entries that executed something of these paths."""

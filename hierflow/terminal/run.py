@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from hierflow.progress import duration
-from hierflow.terminal.summary import images, quality_rows, space
+from hierflow.terminal.summary import images, places, quality_rows, space
 from hierflow.terminal.text import laid_out
 
 
 def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
-    """`hierflow run` in words."""
+    """`hierflow run` in words; of a run that came to no plan only why."""
+    failed = [f"failed: {problem}" for problem in problems]
+    if "error" in summary:
+        return "\n".join([laid_out(summary["name"], [("time", duration(summary["seconds"]))]), *failed])
     evaluations, partitions = summary["evaluations"], summary["partitions"]
     repeated = evaluations["replayed"] + evaluations["redone"]
     rows = [
@@ -31,12 +34,9 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
         *quality_rows(summary["quality"]),
         ("time", duration(summary["seconds"])),
         ("space", space(summary["bytes"])),
-        ("gallery", str(summary["gallery"])),
-        ("manifest", str(summary["manifest"])),
-        ("audit", str(summary["audit"])),
+        *places(summary, "gallery", "manifest", "audit"),
     ]
-    told = [*(f"failed: {problem}" for problem in problems), *yet_to_come(summary)]
-    return "\n".join([laid_out(summary["name"], rows), *told])
+    return "\n".join([laid_out(summary["name"], rows), *failed, *yet_to_come(summary)])
 
 
 def yet_to_come(summary: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hierflow.terminal.summary import images, quality_rows, space
+from hierflow.terminal.summary import images, places, quality_rows, space
 from hierflow.terminal.text import laid_out, listed, printable, volume
 
 _SENTENCE = 400
@@ -25,8 +25,7 @@ def describe_status(found: dict[str, Any]) -> str:
         ("embedding", printable(found["clustered_by"])),
         *quality_rows(found["quality"]),
         ("space", f"{space(found['bytes'])}; {volume(found['bytes_a_prompt']['all'])} a prompt"),
-        ("gallery", str(found["gallery"])),
-        ("manifest", str(found["manifest"])),
+        *places(found, "gallery", "manifest"),
     ]
     if found["at_work"]:
         rows.insert(1, ("at work", found["at_work"]))

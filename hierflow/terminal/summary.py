@@ -20,6 +20,11 @@ def space(sizes: dict[str, int]) -> str:
     return f"{volume(sizes['all'])}, of which {volume(sizes['states'])} states and {volume(sizes['images'])} images"
 
 
+def places(summary: dict[str, Any], *reports: str) -> list[tuple[str, str]]:
+    """Where reports lie, those that have been written."""
+    return [(name, summary[name]) for name in reports if summary[name]]
+
+
 def quality_rows(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     """What the last quality report said."""
     if found is None:

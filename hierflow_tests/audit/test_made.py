@@ -50,6 +50,14 @@ def test_what_only_measuring_executed_counts_once_where_images_start_from_it() -
     assert executions.made_by(BY["first"], [OLD, OTHER]) == Made(1, 6, 3 + 3)
 
 
+def test_what_a_killed_run_had_no_time_to_note_does_not_count() -> None:
+    noted = entry("first", *OLD[:-1], Work("old", 4, STEPS - 1))
+    executions = Executions([noted])
+    assert executions.there([OLD]) == Made(1, STEPS, STEPS - 1)
+    assert executions.there([OLD]).executed == noted.evaluations
+    assert executions.made_by(BY["first"], [OLD]) == Made(0, 0, STEPS - 1)
+
+
 def test_only_entries_that_made_something_of_the_set_tell_its_pace() -> None:
     elsewhere = entry("third", Work("gone", 1, STEPS))
     assert Executions([*FOUNDING, EDIT, elsewhere]).behind([NEW]) == [FOUNDING[0], EDIT]

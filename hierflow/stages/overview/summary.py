@@ -21,7 +21,7 @@ from hierflow.stages.planning.last_plan import last_plan
 from hierflow.stages.quality.summary import quality_summary
 from hierflow.stages.reports.assembly import AUDIT, AUDIT_PAGE
 from hierflow.stages.reports.auditing import audit
-from hierflow.stages.reports.image_set import AssembledSet, assembled
+from hierflow.stages.reports.image_set import GALLERY, MANIFEST, AssembledSet, assembled
 from hierflow.store.ledger import Entry
 
 
@@ -65,9 +65,7 @@ def summarise(stage: Stage, done: Launched) -> dict[str, Any]:
         "saved": books.saved,
         "quality": quality_summary(stage),
         "seconds": round(done.seconds, 3),
-        "manifest": made.manifest,
-        "gallery": made.gallery,
-        "audit": stage.store.files.url(AUDIT),
+        **_places(stage, MANIFEST, GALLERY, AUDIT),
         "bytes": space_of(stage, len(compiled.leaf_of)).as_json(),
     }
 
@@ -123,8 +121,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
         "pending": sum(row.is_pending for row in made.rows),
         "saved": compiled.document.saved,
         "clustered_by": compiled.planted.clustering.name,
-        "manifest": made.manifest,
-        "gallery": made.gallery,
+        **_places(stage, MANIFEST, GALLERY),
         "quality": quality_summary(stage),
     }
 
@@ -207,13 +204,21 @@ def _assembled(stage: Stage, compiled: CompiledPlan, entries: Sequence[Entry]) -
     return assembled(stage, compiled, stage.store.prompts.load(compiled.document.prompts), entries)
 
 
+def _places(stage: Stage, *reports: str) -> dict[str, str | None]:
+    """Where some reports lie, by their names without the ending; None where one was never written."""
+    files = stage.store.files
+    return {path.partition(".")[0]: files.url(path) if files.exists(path) else None for path in reports}
+
+
 def _nothing(stage: Stage, done: Launched) -> dict[str, Any]:
+    """What can be said without a plan: it knows what is asked for, and of nothing whether it is there."""
+    prompts = len(load_prompts(stage.spec.prompts, stage.base))
     counts = dict.fromkeys(("standard", "planned", "executed", "reused", "replayed", "redone"), 0)
     return {
         "name": stage.spec.name,
-        "prompts": 0,
+        "prompts": prompts,
         "images": 0,
-        "wanted": 0,
+        "wanted": prompts * stage.spec.diffusion.images_per_prompt,
         "complete": False,
         "partitions": {"total": 0, "run": 0, "skipped": 0, "failed": 0, "left": {}},
         "evaluations": counts,
