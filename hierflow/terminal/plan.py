@@ -62,10 +62,13 @@ def _edited(outlook: Outlook) -> list[tuple[str, str]]:
     edit, comparison = outlook.edit, outlook.comparison
     if edit is None:
         return []
+    counts = {"edited": edit.edited, "new": edit.new, "removed": edit.removed}
+    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     kind = "on the pinned tree" if edit.is_pinned else "with a tree founded anew"
     if edit.clustered_by != outlook.clustered_by:
         kind += f", as it was clustered by {printable(edit.clustered_by)}"
-    prices = f"{edit.new:,} new, {edit.removed:,} removed: {outlook.evaluations:,} evaluations {kind}"
+    prices = (f"{told}: " if told else "") + f"{outlook.evaluations:,} evaluations {kind}"
+    is_same = not told and edit.is_pinned and edit.clustered_by == outlook.clustered_by
     if not edit.is_pinned:
         rows = [("edited", prices)]
     elif comparison is None or edit.rebuild is None:
@@ -79,6 +82,8 @@ def _edited(outlook: Outlook) -> list[tuple[str, str]]:
             ("tree", f"regret {comparison.regret:.1%}, drift {comparison.drift:.1%}"),
             ("rebuilding", f"would change {edit.rebuild_changed:,} images of the prompts that stay"),
         ]
+    if is_same:  # nothing to tell a price of
+        rows = rows[1:]
     if edit.changed:
         rows.append(("changes", f"{edit.changed:,} images of the prompts that stay"))
     return rows

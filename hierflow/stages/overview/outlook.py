@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hierflow.denoise.work import plan_work
+from hierflow.hashing import text_hash
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Estimate, estimate
 from hierflow.plan.document import PlanDocument
@@ -25,6 +26,7 @@ from hierflow.stages.quality.pilot import Pilot, load_pilot
 from hierflow.stages.quality.pilot_trial import trial_of
 from hierflow.stages.reports.auditing import measured_pace
 from hierflow.store.ledger import Entry
+from hierflow.store.storage import DamagedFileError
 from hierflow.tree.memory import has_room
 
 
@@ -33,7 +35,8 @@ class Edit:
     """What has become of the prompts since the plan that is current, and both prices of it.
 
     Attributes:
-        new, removed: distinct prompts.
+        new, removed: distinct prompts; those that an edit brought and took are not among them.
+        edited: rows whose text is another one under the id that they had.
         changed: images of the others that the run would replace by other ones.
         rebuild: evaluations of founding the tree anew, after what is stored; None where there is no memory for that.
         rebuild_changed: images of the others that this would replace; None likewise. Both as if a pilot found tau as
@@ -45,6 +48,7 @@ class Edit:
 
     new: int
     removed: int
+    edited: int
     changed: int
     rebuild: int | None
     rebuild_changed: int | None
@@ -111,6 +115,7 @@ class Outlook:
             "saved": self.plan.saved,
             "clustered_by": self.clustered_by,
             **(self.comparison.as_json() if self.comparison else {"regret": None, "drift": None}),
+            "prompts_edited": edit.edited if edit else None,
             "prompts_new": edit.new if edit else None,
             "prompts_removed": edit.removed if edit else None,
             "images_changed": edit.changed if edit else None,
@@ -189,9 +194,11 @@ def _edit(
     entries: Sequence[Entry],
 ) -> Edit:
     old, new = before.leaf_of.keys(), compiled.leaf_of.keys()
+    edited = _edited_rows(_prompts_of(stage, before), prompts)
     return Edit(
-        new=len(new - old),
-        removed=len(old - new),
+        new=len(new - old - {now for _, now in edited}),
+        removed=len(old - new - {was for was, _ in edited}),
+        edited=len(edited),
         changed=images_changed(before, compiled),
         rebuild=_evaluations(stage, fresh, prompts, entries) if fresh else None,
         rebuild_changed=images_changed(before, fresh) if fresh else None,
@@ -199,6 +206,21 @@ def _edit(
         is_pinned=compiled.document.tree == before.document.tree or compiled.planted.growth is not None,
         clustered_by=before.planted.clustering.name,
     )
+
+
+def _prompts_of(stage: Stage, before: CompiledPlan) -> PromptSet | None:
+    """The prompts a plan was made from; None where they are lost."""
+    try:
+        return stage.store.prompts.load(before.document.prompts)
+    except (FileNotFoundError, DamagedFileError):
+        return None
+
+
+def _edited_rows(before: PromptSet | None, now: PromptSet) -> list[tuple[str, str]]:
+    """The hash of what it was and of what it is, of every row whose text is another one under the id it had."""
+    texts = dict(zip(before.ids, before.texts, strict=True)) if before else {}
+    pairs = ((texts.get(name, text), text) for name, text in zip(now.ids, now.texts, strict=True))
+    return [(text_hash(was), text_hash(text)) for was, text in pairs if was != text]
 
 
 def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Sequence[Entry]) -> int:
