@@ -141,12 +141,14 @@ def status(spec: Path, as_json: bool) -> int:
 
 @_command
 @click.option("--by", metavar="COLUMN", multiple=True, help="Break it down by a column of the prompts; repeatable.")
-def audit(spec: Path, as_json: bool, by: tuple[str, ...]) -> int:
+@click.option("--since", metavar="DATE", default=None, help="Of past runs tell those since that day, as 2026-11-16.")
+def audit(spec: Path, as_json: bool, by: tuple[str, ...], since: str | None) -> int:
     """Show what the set has cost and saved, over all runs of its present plan."""
     from hierflow.stages.overview.summary import audit_of
     from hierflow.terminal.audit import describe_audit
 
     report = audit_of(_stage(spec, writes=False), by)
+    report = audit_of(_stage(spec), by, since)
     _print(report.as_json(), describe_audit(report), as_json)
     return DONE if report.account.books.balanced else FAILED
 

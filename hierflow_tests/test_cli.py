@@ -223,6 +223,34 @@ def test_audit_by_a_column_sums_to_the_whole(finished: Path) -> None:
     assert shown.splitlines()[-1].split() == ["all", "4", "16.0", "9.0", "43.8%", "9.0"]
 
 
+def test_audit_tells_what_the_runs_since_a_day_made_and_saved(finished: Path) -> None:
+    found = command("audit", finished, "--json", "--since", "2000-01-01").json
+    (look_ahead, run), total = found["past_runs"], found["past_total"]
+    assert (run["images"], run["executed"], run["saved_evaluations"]) == (4, 9, 7)
+    assert run["seconds_saved"] > 0
+    assert (look_ahead["images"], look_ahead["executed"], look_ahead["seconds_saved"]) == (0, 0, 0)
+    assert {name: total[name] for name in ("runs", "untold", "images", "executed", "saved_evaluations")} == {
+        "runs": 2,
+        "untold": 0,
+        "images": 4,
+        "executed": 9,
+        "saved_evaluations": 7,
+    }
+    assert total["seconds"] == pytest.approx(look_ahead["seconds"] + run["seconds"])
+    assert command("audit", finished, "--json").json == found
+    shown = command("audit", finished, "--since", "2000-01-01").stdout
+    assert "all runs since 2000-01-01, whatever plans they were for" in shown
+    later = command("audit", finished, "--json", "--since", "2200-01-01").json
+    assert (later["past_runs"], later["past_total"]["runs"], later["books"]) == ([], 0, found["books"])
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", ""])
+def test_audit_since_what_is_no_day_is_wrong_input(finished: Path, since: str) -> None:
+    ended = command("audit", finished, "--json", "--since", since)
+    assert ended.code == 2
+    assert ended.json["error"].startswith(f"--since: {since!r} is not a day; write it as year, month and day")
+
+
 def test_audit_by_a_column_that_does_not_exist_is_wrong_input(finished: Path) -> None:
     ended = command("audit", finished, "--json", "--by", "campaign")
     assert ended.code == 2

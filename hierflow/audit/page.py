@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from hierflow.audit.account import Audit
 from hierflow.audit.charts import books_bars, runs_chart, time_bar
 from hierflow.audit.columns import ColumnShare
-from hierflow.audit.history import PastRun
+from hierflow.audit.history import PastRun, Total, total_of
 from hierflow.audit.page_tables import or_dash, savings, set_now, statement, takings
 from hierflow.audit.wording import by_killed_runs, money, plain_money, value_text, when
 from hierflow.images.page_template import relative_url
@@ -60,6 +60,7 @@ def render_audit(
         notes=_notes(all_runs),
         chart=runs_chart(past),
         runs=[_run(run) for run in reversed(past)],
+        total=_total(total_of(past)),
         currency=all_runs.cost.currency if all_runs.cost else "",
         columns=[_column(column, shares, all_runs) for column, shares in by.items()],
         left_out=[(column, f"{count:,}") for column, count in left_out.items()],
@@ -105,14 +106,36 @@ def _run(run: PastRun) -> dict[str, str]:
         "began": when(run.began),
         "standard": f"{run.standard:,}" if run.standard else "—",
         "planned": f"{run.planned:,}" if run.planned else "—",
+        "saved": or_dash(run.saved, "{:.1%}".format),
+        "failed": "failed in part" if run.failed else "",
+        **_flow(run),
+    }
+
+
+def _total(total: Total) -> dict[str, str]:
+    count = f"{total.runs:,} run{'' if total.runs == 1 else 's'}, all plans"
+    untold = f"{total.untold:,} too old to tell what they made and saved" if total.untold else ""
+    return {"count": count, "untold": untold, **_flow(total)}
+
+
+def _flow(run: PastRun | Total) -> dict[str, str]:
+    """What a run did and saved, or several together."""
+    return {
+        "images": or_dash(run.images, "{:,}".format),
         "executed": f"{run.executed:,}",
         "measured": f"{run.measured:,}" if run.measured else "",
-        "saved": or_dash(run.saved, "{:.1%}".format),
+        "saved_evaluations": or_dash(run.saved_evaluations, "{:,}".format),
         "seconds": duration(run.seconds),
+        "seconds_saved": or_dash(run.seconds_saved, _signed),
         "gpu_seconds": f"{run.gpu_seconds:,.1f}",
         "cost": or_dash(run.cost, plain_money),
-        "failed": "failed in part" if run.failed else "",
+        "cost_saved": or_dash(run.cost_saved, plain_money),
     }
+
+
+def _signed(seconds: float) -> str:
+    """A duration that may be negative, as figures that a table adds up are."""
+    return f"{'-' if round(seconds) < 0 else ''}{duration(abs(seconds))}"
 
 
 def _column(column: str, shares: Sequence[ColumnShare], account: Audit) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Booking:
 
     def note(self, level: int | None = None, **counts: Any) -> None:
         """As :meth:`OpenEntry.note`, with all counts and seconds so far, and what the accelerator was held for."""
+        """As :meth:`OpenEntry.note`, with all counts, the seconds, and what has been taken of the accelerator."""
         self.counts |= counts
         self.entry.note(level, seconds=self.watch.rounded(), **self.counts, **self.hold.taken())
 
@@ -60,7 +61,7 @@ def booked(stage: Stage, kind: str, on: str, of: PlanDocument | None = None, **f
     """
     hold, watch = Hold(stage.adapter.runtime.device), Stopwatch(on)
     if of:
-        fields |= {"plan": of.id, "standard": of.standard, "planned": of.planned}
+        fields |= {"plan": of.id, "standard": of.standard, "planned": of.planned, "steps": of.steps}
     booking = Booking(stage.open_entry(kind, **fields), hold, watch)
     try:
         yield booking

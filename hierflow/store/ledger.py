@@ -70,6 +70,9 @@ class Entry:
         pace: names what an evaluation's time depends on; paces are compared within one name only.
         paid: what the images that it recorded have paid of what it and entries before it executed, see
             :mod:`hierflow.stages.making.dues`; None in entries that are older than this field.
+            :mod:`hierflow.stages.making.dues`; None in entries that are older than this field.
+        steps: denoising steps of an image of the plan; 0 before there is one, and in entries older than this field.
+        lent: what leads to the images it made and measuring alone has executed.
     """
 
     run: str
@@ -101,6 +104,8 @@ class Entry:
     pace: str = ""
     largest_batch: int = 0
     paid: tuple[Paid, ...] | None = None
+    steps: int = 0
+    lent: tuple[Work, ...] = ()
 
 
 class Ledger:
@@ -240,7 +245,8 @@ def _fields(entry: Entry) -> dict[str, Any]:
 
 def _plain(entry: Entry) -> dict[str, Any]:
     paid = None if entry.paid is None else [list(paid) for paid in entry.paid]
-    return {**asdict(entry), "work": [list(work) for work in entry.work], "paid": paid}
+    work, lent = ([list(run) for run in runs] for runs in (entry.work, entry.lent))
+    return {**asdict(entry), "work": work, "lent": lent, "paid": paid}
 
 
 def _entry(stored: dict[str, Any]) -> Entry:
@@ -249,6 +255,7 @@ def _entry(stored: dict[str, Any]) -> Entry:
 
 def _typed(fields: dict[str, Any]) -> Entry:
     """The entry of such fields, in which JSON has made lists of tuples."""
-    paid, work = fields.get("paid"), tuple(Work(*item) for item in fields["work"])
+    work, lent = (tuple(Work(*item) for item in fields.get(name, ())) for name in ("work", "lent"))
+    paid = fields.get("paid")
     paid = None if paid is None else tuple(Paid(*item) for item in paid)
-    return Entry(**{**fields, "work": work, "paid": paid})
+    return Entry(**{**fields, "work": work, "lent": lent, "paid": paid})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hierflow.audit.history import total_of
 from hierflow.audit.wording import by_killed_runs, energy, money, plain_money, value_text
 from hierflow.progress import duration
 from hierflow.terminal.text import laid_out, printable
@@ -43,7 +44,31 @@ def describe_audit(report: AuditReport) -> str:
     if report.page:
         rows.append(("page", report.page))
     tables = [_by(column, shares, account) for column, shares in report.by.items()]
-    return "\n\n".join([laid_out("evaluations", rows), *tables])
+    past = [_past(report)] if report.past or report.since else []
+    return "\n\n".join([laid_out("evaluations", rows), *past, *tables])
+
+
+def _past(report: AuditReport) -> str:
+    """What runs did and saved together, whatever plans they were for."""
+    total, currency = total_of(report.past), report.account.cost.currency if report.account.cost else ""
+    rows = [("runs", f"{total.runs:>10,}")]
+    if total.images is not None:
+        rows.append(("images", f"{total.images:>10,}  made, those replaced since among them"))
+    rows.append(("executed", f"{total.executed:>10,}  evaluations, {total.measured:,} of them to measure something"))
+    if total.saved_evaluations is not None:
+        rows.append(("saved", f"{max(total.saved_evaluations, 0):>10,}  evaluations, by sharing, on these images"))
+    rows.append(("time", f"{duration(total.seconds):>10}"))
+    if total.seconds_saved is not None:
+        saved = duration(max(total.seconds_saved, 0))
+        rows.append(("time saved", f"{saved:>10}  of denoising, by sharing; estimated"))
+    if total.cost is not None:
+        rows.append(("cost", f"{money(total.cost, currency):>10}"))
+    if total.cost_saved is not None:
+        rows.append(("cost saved", f"{money(max(total.cost_saved, 0), currency):>10}  of denoising, by sharing"))
+    if total.untold:
+        rows.append(("untold", f"{total.untold:>10,}  of the runs are too old to tell what they made and saved"))
+    since = f" since {report.since}" if report.since else ""
+    return laid_out(f"all runs{since}, whatever plans they were for", rows)
 
 
 def _savings(account: Audit) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from hierflow.audit.history import past_runs
 from hierflow.audit.made import Made
 from hierflow.audit.page import render_audit
 from hierflow.images import ImageRow
-from hierflow.store.ledger import MEASURED
+from hierflow.store.ledger import MEASURED, Paid, Work
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry, row
 
 NASTY = [
@@ -185,3 +185,27 @@ def test_many_values_are_folded_away_and_columns_of_too_many_named() -> None:
 def test_images_that_are_missing_are_counted_with_those_there_should_be() -> None:
     rows = [row("a"), replace(row("b"), status="failed", error="why", image_path="")]
     assert "1 of 2" in Page(html_of(rows)).texts["td"]
+
+
+def test_every_run_tells_what_it_made_and_saved_and_one_line_what_all_did() -> None:
+    made: dict[str, Any] = {"plan": "A", "steps": 8, "evaluations": 5, "started": 1.0}
+    images: dict[str, dict[str, Any]] = {
+        name: {"work": (Work(name, 1, 8),), "paid": (Paid(name, 1, 8, 1.0),)} for name in "ab"
+    }
+    repeated = {**images["a"], "evaluations": 5}
+    past = past_runs(
+        [
+            *(entry(name, **made, **image) for name, image in images.items()),
+            entry("again", **{**made, **repeated, "started": 86400.0}),
+            entry("old", plan="A", started=2 * 86400.0),
+        ],
+        BOTH,
+    )
+    html = html_of(past=past)
+    assert cells_of(
+        html, '4 runs, all plans <span class="what">1 too old to tell what they made and saved</span>'
+    ) == [*("", "", "", "2", "115", "", "1", "1 min 20 s", "2 s", "80.0", "0.0840", "0.0021")]
+    assert cells_of(html, '1970-01-02 00:00 UTC <span class="failed"></span>')[3:] == [
+        *("0", "5", "", "-5", "20 s", "-10 s", "20.0", "0.0210", "-0.0105")
+    ]
+    assert cells_of(html, '1970-01-03 00:00 UTC <span class="failed"></span>')[3:7] == ["—", "100", "", "—"]

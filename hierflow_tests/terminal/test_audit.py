@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import by_column
+from hierflow.audit.history import past_runs
 from hierflow.audit.made import Made
 from hierflow.stages.overview.summary import AuditReport
-from hierflow.store.ledger import MEASURED
+from hierflow.store.ledger import MEASURED, Paid, Work
 from hierflow.terminal.audit import describe_audit
 from hierflow_tests.audit.examples import BOTH, accounted, books, entry, row
 
@@ -46,6 +49,26 @@ def test_what_the_images_in_the_set_took_is_told_apart_from_what_the_runs_did() 
     assert "saved by sharing" in lines["its time"]
     assert "saved by sharing" in lines["its cost"]
     assert "cost spared" not in told(accounted(prices=BOTH))
+
+
+def test_what_all_runs_did_and_saved_is_told_together() -> None:
+    made = entry("one", plan="A", steps=8, work=(Work("a", 1, 8),), paid=(Paid("a", 1, 8, 1.0),), evaluations=5)
+    report = AuditReport(accounted(prices=BOTH), {}, None, "", past_runs([entry("old", plan="A"), made], BOTH))
+    lines = describe_audit(report).split("\n\n")[1].splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "all runs, whatever plans they were for",
+        "runs 2",
+        "images 1 made, those replaced since among them",
+        "executed 105 evaluations, 0 of them to measure something",
+        "saved 3 evaluations, by sharing, on these images",
+        "time 40 s",
+        "time saved 6 s of denoising, by sharing; estimated",
+        "cost 0.0420 EUR",
+        "cost saved 0.0063 EUR of denoising, by sharing",
+        "untold 1 of the runs are too old to tell what they made and saved",
+    ]
+    none = AuditReport(accounted(), {}, None, "", [], date(2200, 1, 1))
+    assert "all runs since 2200-01-01, whatever plans they were for\n  runs               0" in describe_audit(none)
 
 
 def test_what_measuring_cost_is_a_line_of_its_own() -> None:

@@ -14,11 +14,11 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from hierflow.audit.books import State
+from hierflow.audit.books import State, states_of
 from hierflow.audit.shares import shares
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
-from hierflow.store.ledger import MEASURED, Entry, Paid
+from hierflow.store.ledger import MEASURED, Entry, Paid, Work
 
 Int = npt.NDArray[np.int64]
 Lacking = Callable[[Collection[str]], Mapping[Lane, Int]]
@@ -34,6 +34,10 @@ class Dues:
         missing: (N,) for every lane, how many images each leaf lacks in the partition.
         elsewhere: how many they lack in other partitions; asked for those alone with which something is shared that
             has not been paid.
+
+    Attributes:
+        lent: what leads to these images and measuring alone has executed; nobody pays for it. What leads to nothing
+            but images whose last state it has executed, too, is not in it: these it has made.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Dues:
         self._plan, paths = compiled.plan, _paths(compiled, missing)
         chains = {lane.ids.chain(segment) for lane, segments in paths.items() for segment in segments}
         self._unpaid = _unpaid(entries, chains)
+        self.lent = _lent(compiled, entries, missing)
         self._due = {
             lane: {segment: due for segment in segments if (due := sum(self._steps(lane, segment).values()))}
             for lane, segments in paths.items()
@@ -105,6 +110,30 @@ def _unpaid(entries: Sequence[Entry], chains: Collection[str]) -> dict[State, fl
                 for step in range(first, last + 1):
                     found[chain, step] -= evaluations
     return {state: left for state, left in found.items() if left > _ROUNDING}
+
+
+def _lent(compiled: CompiledPlan, entries: Sequence[Entry], missing: Mapping[Lane, Int]) -> tuple[Work, ...]:
+    plan, own = compiled.plan, list[list[Work]]()
+    for lane, images in missing.items():
+        for leaf in np.flatnonzero(images):
+            segments = plan.path(int(leaf))
+            own.append([Work(lane.ids.chain(on), int(plan.first[on]), int(plan.last[on])) for on in segments])
+    alone = _measured_alone(entries, {run.chain for path in own for run in path})
+    lent: dict[str, dict[int, float]] = defaultdict(dict)
+    for path in own if alone else ():
+        if (path[-1].chain, path[-1].last) not in alone:
+            for chain, step in alone.intersection(states_of(path)):
+                lent[chain][step] = 1.0
+    return tuple(Work(*run[:3]) for chain in sorted(lent) for run in _runs(chain, lent[chain], 1.0))
+
+
+def _measured_alone(entries: Sequence[Entry], chains: Collection[str]) -> set[State]:
+    """The states of some chains that measuring has executed and nothing else."""
+    found: tuple[set[State], set[State]] = set(), set()
+    for entry in entries:
+        found[entry.stage == MEASURED].update(states_of([run for run in entry.work if run.chain in chains]))
+    made, measured = found
+    return measured - made
 
 
 _ROUNDING = 1e-9

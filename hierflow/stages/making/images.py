@@ -44,6 +44,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
         booking = denoised.booking
         booking.watch.go_on("decode")
         dues = _dues(stage, compiled, prompts, missing)
+        booking.counts["lent"] = dues.lent
         todo = [image for image in wanted if (found := there[image]) is None or _lacking(compiled, found)]
         for done, chunk in _chunks(todo):
             new = [image for image in chunk if there[image] is None]

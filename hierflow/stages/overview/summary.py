@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any, Protocol
 
 from hierflow.audit.account import Audit
 from hierflow.audit.columns import ColumnShare, by_column
+from hierflow.audit.history import PastRun, past_runs, total_of
 from hierflow.errors import InputError
 from hierflow.images import ImageRow
 from hierflow.plan.compiled import CompiledPlan
@@ -158,26 +160,43 @@ class AuditReport:
         by: the account by the columns asked for.
         page: where the last run left the account as a page; None if none did.
         clustered_by: what the plan's tree is clustered by.
+        past: every run there has been, whatever plan it was for, oldest first; those since a day if one was given.
+        since: that day.
     """
 
     account: Audit
     by: dict[str, list[ColumnShare]]
     page: str | None
     clustered_by: str
+    past: Sequence[PastRun] = ()
+    since: date | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `hierflow audit --json`."""
         by = {column: [share.as_json() for share in shares] for column, shares in self.by.items()}
-        return {**self.account.as_json(), "by": by, "page": self.page, "clustered_by": self.clustered_by}
+        return {
+            **self.account.as_json(),
+            "by": by,
+            "page": self.page,
+            "clustered_by": self.clustered_by,
+            "past_runs": [run.as_json() for run in self.past],
+            "past_total": asdict(total_of(self.past)),
+        }
 
 
-def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
+def audit_of(stage: Stage, columns: Sequence[str] = (), since: str | None = None) -> AuditReport:
     """The account over all runs of the present plan, and by any columns of the prompts, however many their values.
 
+    Args:
+        stage: the set.
+        columns: of the prompts.
+        since: a day, as 2026-11-16; the past runs are those that began at its midnight, UTC, or later. None: all.
+
     Raises:
-        InputError: the set has never been run, or has no such column.
+        InputError: the set has never been run, or has no such column, or `since` is no day.
         RunError: its plans are lost.
     """
+    day = None if since is None else _day(since)
     compiled = _current(stage)
     entries = stage.store.ledger.entries()
     rows = _assembled(stage, compiled, entries).rows
@@ -188,7 +207,22 @@ def audit_of(stage: Stage, columns: Sequence[str] = ()) -> AuditReport:
         for column in dict.fromkeys(columns)
     }
     page = files.url(AUDIT_PAGE) if files.exists(AUDIT_PAGE) else None
-    return AuditReport(account, by, page, compiled.planted.clustering.name)
+    past = past_runs(entries, stage.spec.cost)
+    if day:
+        past = [run for run in past if run.began >= datetime.combine(day, time(), UTC).timestamp()]
+    return AuditReport(account, by, page, compiled.planted.clustering.name, past, day)
+
+
+def _day(since: str) -> date:
+    try:
+        return date.fromisoformat(since)
+    except ValueError:
+        raise InputError(
+            "is not a day",
+            file="--since",  # not a field of the document
+            value=since,
+            remedy="write it as year, month and day, such as 2026-11-16",
+        ) from None
 
 
 def _current(stage: Stage) -> CompiledPlan:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from hierflow.audit.account import Audit, account
 from hierflow.audit.books import State, keep_books, states_of
 from hierflow.audit.columns import by_columns
-from hierflow.audit.history import past_runs, plans_of
+from hierflow.audit.history import past_runs, plans_of, total_of
 from hierflow.audit.made import Executions, Path, set_now
 from hierflow.audit.page import render_audit
 from hierflow.hashing import text_hash
@@ -88,6 +89,7 @@ def write_audit(
         "by": {column: [share.as_json() for share in shares] for column, shares in by.items()},
         "columns_of_too_many_values": left_out,
         "past_runs": [run.as_json() for run in past],
+        "past_total": asdict(total_of(past)),
     }
     text = json.dumps(stored, indent=1, ensure_ascii=False)
     stage.store.files.write(AUDIT, text.encode(), durable=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hierflow.audit.history import past_runs
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.scoring.choice import Scorers
@@ -26,6 +27,7 @@ from hierflow.stages.quality.arms import Arm, sample
 from hierflow.stages.quality.pilot import load_pilot
 from hierflow.stages.quality.pilot_trial import BUDGETS, trial_of
 from hierflow.stages.reports.auditing import audit
+from hierflow.store.ledger import MEASURED
 from hierflow.terminal.plan import describe_plan
 from hierflow_tests.stages.runs import carry_out, planned, spec_of, spoil_first_image, stage_of
 
@@ -112,6 +114,17 @@ def test_a_pilot_is_on_the_account_and_its_steps_are_not_made_again(tiny_learned
     assert books.reused == books.planned  # all sixteen prompts were in the sample
     every = audit(run.stage, run.compiled, run.assembled.rows, whole_plan=True).books
     assert (every.measured, every.problems) == (books.measured, ())
+
+
+@pytest.mark.usefixtures("likeness")
+def test_what_a_pilot_executed_for_images_is_no_saving_of_the_run_that_made_them(
+    tiny_learned: Path, storage: str
+) -> None:
+    prompts = [*PROMPTS, *(f"{text} by day" for text in PROMPTS[:2])]
+    run = carry_out(spec_with(tiny_learned, LOSS, storage, prompts=prompts))
+    made, (past,) = run.account.made, past_runs(run.stage.store.ledger.entries(), run.stage.spec.cost)
+    assert made.executed > sum(entry.evaluations for entry in run.entries if entry.stage != MEASURED)
+    assert (past.images, past.saved_evaluations) == (made.images, made.saved)
 
 
 @pytest.mark.usefixtures("likeness")
