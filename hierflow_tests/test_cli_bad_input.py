@@ -26,12 +26,14 @@ class Fault:
         says: what the sentence must name: field (or line), value and remedy.
         files: other files that lie beside the document.
         file: the file the sentence must name.
+        verbs: the commands that refuse it.
     """
 
     changes: dict[str, Any]
     says: tuple[str, ...]
     files: dict[str, bytes] = field(default_factory=dict)
     file: str = "set.yaml"
+    verbs: tuple[str, ...] = ("plan", "run", "status")
 
 
 def _from_file(content: bytes, *says: str, name: str = "prompts.txt") -> Fault:
@@ -142,6 +144,7 @@ FAULTS = {
             "sharing": {"tau": None, "quality": {"metric": "clip", "max_loss": 0.01, "sample": 16}},
         },
         ("sharing.quality.sample", "16", "40 prompts lose at most 0.01", "sample at least 39"),
+        verbs=("plan", "run"),
     ),
     "a storage nobody speaks": Fault(
         {"storage": {"path": "gopher://x/y"}}, ("storage.path", "'gopher://x/y'", "cannot be opened", "give a folder")
@@ -149,8 +152,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("verb", ["plan", "run", "status"])
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(
+    ("fault", "verb"),
+    [pytest.param(fault, verb, id=f"{name}-{verb}") for name, fault in FAULTS.items() for verb in fault.verbs],
+)
 def test_a_fault_is_one_sentence_and_leaves_no_trace(tmp_path: Path, fault: Fault, verb: str) -> None:
     for name, content in fault.files.items():
         (tmp_path / name).write_bytes(content)

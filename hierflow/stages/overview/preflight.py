@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
+from hierflow.spec import QualityTarget
 from hierflow.stages.context import Stage
 from hierflow.stages.planning.growing import can_grow
 from hierflow.stages.planning.make_plan import WHOLE, plan_before
@@ -33,8 +34,10 @@ def check_input(stage: Stage, *, writes: bool = True) -> PromptSet:
     _ = stage.embedder  # finds the files of what the tree clusters by, if it has a model of its own
     _ = stage.scorers.versions  # finds those of what scores images
     _check_settings(stage, prompts)
-    if writes:
-        _check_target(stage, prompts)
+    if (target := stage.spec.sharing.quality) is not None:
+        metric_of(stage, target)
+        if writes:
+            _check_sample(stage, prompts, target)
     return prompts
 
 
@@ -60,15 +63,11 @@ def check_memory(stage: Stage, prompts: PromptSet, rebuild: str = "") -> None:
     check_room(len(texts))
 
 
-def _check_target(stage: Stage, prompts: PromptSet) -> None:
+def _check_sample(stage: Stage, prompts: PromptSet, target: QualityTarget) -> None:
     """See whether a pilot could tell what the document asks; where one has found tau, it stays whatever comes.
 
     Where the plan is lost that is seen when it is planned, which says so.
     """
-    target = stage.spec.sharing.quality
-    if target is None:
-        return
-    metric_of(stage, target)
     try:
         before = stage.store.plans.current()
     except LostPlanError:
