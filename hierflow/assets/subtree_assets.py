@@ -33,7 +33,6 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
         retry_policy=served.retry_policy,
     )
     def subtree(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-
         with run_stage(context, served) as stage:
             if not (context.has_partition_key or context.has_partition_key_range):
                 raise dg.Failure(
