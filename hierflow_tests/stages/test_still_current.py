@@ -73,8 +73,10 @@ def test_where_an_edited_prompt_fails_the_others_of_its_partition_stay_current(
 ) -> None:
     first = carry_out(document(tiny_learned, tmp_path))
     edited = one_of_each(first)[:2]
-    spec = document(tiny_learned, tmp_path, {**TEXTS, **{name: f"{TEXTS[name]} at dusk" for name in edited}})
+    spec = document(tiny_learned, tmp_path, {**TEXTS, **{name: f"{TEXTS[name]} here" for name in edited}})
     made = broken_off(spec, monkeypatch)
+    broken = {row.partition for row in made.rows if row.prompt_id in edited}
+    assert {row.partition for row in made.rows if row.prompt_id not in edited} & broken
     assert statuses(made) == {name: "outdated" if name in edited else "current" for name in TEXTS}
     before = {row.prompt_id: row for row in first.assembled.rows}
     for row in made.rows:
@@ -84,7 +86,7 @@ def test_where_an_edited_prompt_fails_the_others_of_its_partition_stay_current(
     found = status_of(stage_of(spec))
     assert (found["images"], found["wanted"], found["complete"]) == (4, 6, False)
     failed = [prompt for state in found["states"] if state["state"] == "failed" for prompt in state["such_as"]]
-    assert sorted(failed) == sorted(f"{TEXTS[name]} at dusk" for name in edited)
+    assert sorted(failed) == sorted(f"{TEXTS[name]} here" for name in edited)
     finished = carry_out(spec)
     assert finished.assembled.complete
     assert finished.account.books.problems == ()

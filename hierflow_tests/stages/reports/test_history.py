@@ -249,6 +249,6 @@ def test_a_prompt_that_is_not_made_yet_keeps_its_last_good_image(tiny_learned: P
     stage = stage_of(spec)
     stage.store.prompts.save(load_prompts(spec.prompts, stage.base))
     compiled, prompts = planned(stage)
-    assert [row.status for row in assemble(stage, compiled, prompts).rows] == ["outdated", "outdated"]
+    assert [row.status for row in assemble(stage, compiled, prompts).rows] == ["current", "outdated"]
     versions = read_history(stage.store.files.read(HISTORY))
     assert [(v.prompt, v.kept, v.ended) for v in versions] == [("a red mug", 1, ""), ("a blue lamp", 1, "")]
