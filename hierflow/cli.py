@@ -125,15 +125,12 @@ def _announce(stage: Any, rebuild: str) -> None:
 
 @_command
 def status(spec: Path, as_json: bool) -> int:
-    """Show what is made and what is still to do, read off the store."""
-    from hierflow.stages.overview.summary import status_of
-
     """Show what is made, what is still to do, and what is at work on it."""
+    from hierflow.stages.overview.summary import status_of
     from hierflow.terminal.status import describe_status
     from hierflow.upkeep import busy
 
-    found = status_of(_stage(spec, writes=False))
-    stage = _stage(spec)
+    stage = _stage(spec, writes=False)
     found = {**status_of(stage), "at_work": busy(stage, spec.resolve())}
     _print(found, describe_status(found), as_json)
     return DONE
@@ -147,8 +144,7 @@ def audit(spec: Path, as_json: bool, by: tuple[str, ...], since: str | None) -> 
     from hierflow.stages.overview.summary import audit_of
     from hierflow.terminal.audit import describe_audit
 
-    report = audit_of(_stage(spec, writes=False), by)
-    report = audit_of(_stage(spec), by, since)
+    report = audit_of(_stage(spec, writes=False), by, since)
     _print(report.as_json(), describe_audit(report), as_json)
     return DONE if report.account.books.balanced else FAILED
 

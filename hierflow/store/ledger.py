@@ -70,7 +70,6 @@ class Entry:
         pace: names what an evaluation's time depends on; paces are compared within one name only.
         paid: what the images that it recorded have paid of what it and entries before it executed, see
             :mod:`hierflow.stages.making.dues`; None in entries that are older than this field.
-            :mod:`hierflow.stages.making.dues`; None in entries that are older than this field.
         steps: denoising steps of an image of the plan; 0 before there is one, and in entries older than this field.
         lent: what leads to the images it made and measuring alone has executed.
     """
