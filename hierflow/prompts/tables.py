@@ -57,7 +57,7 @@ def read_table(path: Path, written: str, prompt_column: str, id_column: str | No
                 f"is not a column of {path}",
                 field=f"prompts.{field}",
                 value=name,
-                remedy=f"name one of its columns ({listed(table.columns)})",
+                remedy=_other_column(list(table.columns)),
             )
     others = {name: column for name, column in table.columns.items() if name not in (prompt_column, id_column)}
     _check_names(others, path)
@@ -68,6 +68,13 @@ def read_table(path: Path, written: str, prompt_column: str, id_column: str | No
         ids=None if id_column is None else _ids(table, id_column, path),
         columns=others,
     )
+
+
+def _other_column(columns: list[str]) -> str:
+    """What to do about a column that is not there."""
+    if len(columns) == 1 and any(sign in columns[0] for sign in ";\t|"):
+        return f"separate its cells by commas (it has one column, {columns[0]!r})"
+    return f"name one of its columns ({listed(columns)})"
 
 
 def _texts(table: _Table, column: str, path: Path) -> list[str]:

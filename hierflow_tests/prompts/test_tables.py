@@ -159,6 +159,12 @@ def test_a_missing_prompt_column_is_named_with_those_there_are(tmp_path: Path, c
     assert message.endswith("name one of its columns (Prompt, id).")
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_cells_that_commas_do_not_separate_are_told_of(tmp_path: Path, sign: str) -> None:
+    message = fault(tmp_path, f"id{sign}prompt\n1{sign}a dog\n")
+    assert message.endswith(f"separate its cells by commas (it has one column, {f'id{sign}prompt'!r}).")
+
+
 def test_a_missing_id_column_is_named(tmp_path: Path) -> None:
     assert "prompts.id_column: 'sku' is not a column of t.csv" in fault(tmp_path, "prompt\na dog\n", id_column="sku")
 
