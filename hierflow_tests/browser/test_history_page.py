@@ -14,6 +14,7 @@ from hierflow.hashing import bytes_digest
 from hierflow.images import ImageRow, Version, encode_png, render_gallery, render_history
 from hierflow.store.storage import Storage
 from hierflow_tests.browser.galleries import DANGEROUS
+from hierflow_tests.browser.waiting import follow, wait_until
 from hierflow_tests.images.histories import image, told
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_the_last_run_is_open_and_others_open_as_they_are_asked_for(history: Pag
     pair = history.locator(".two img")
     assert [picture.get_attribute("alt") for picture in pair.all()] == ["Before", "After"]
     for picture in pair.all():
-        history.wait_for_function("image => image.naturalWidth === 24", arg=picture.element_handle())
+        wait_until(history, "image => image.naturalWidth === 24", picture.element_handle())
     boxes = [picture.bounding_box() for picture in pair.all()]
     assert boxes[0] is not None
     assert boxes[1] is not None
@@ -113,10 +114,10 @@ def test_searching_opens_the_runs_that_match_and_clearing_closes_them(history: P
 
 
 def test_an_image_leads_to_the_gallery_and_back(history: Page) -> None:
-    history.click("text=a owl")
+    follow(history, "text=a owl", "gallery.html")
     assert history.locator("#dialog .full").inner_text() == "a owl"
     history.keyboard.press("Escape")
-    history.click("text=History: what every run changed")
+    follow(history, "text=History: what every run changed", "history.html")
     assert history.inner_text("h1") == "set"
     assert history.inner_text(".page") == "History"
 
@@ -133,7 +134,7 @@ def test_a_file_that_was_pruned_after_the_page_was_written_is_told(page: Page, s
     page.click("#clear")
     for summary in page.locator("details:not([open]) > summary").all()[::-1]:
         summary.click()
-    page.wait_for_function("[...document.images].every((image) => image.naturalWidth)")
+    wait_until(page, "[...document.images].every((image) => image.naturalWidth)")
     assert page.locator(".error").count() == 2  # that, and when it was made; no other picture is called gone
 
 

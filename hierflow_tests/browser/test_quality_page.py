@@ -16,6 +16,7 @@ from hierflow.scoring.pair import Pair
 from hierflow.scoring.quality import Diversity, Twins
 from hierflow.store.storage import Storage
 from hierflow_tests.browser.galleries import DANGEROUS
+from hierflow_tests.browser.waiting import follow, wait_until
 from hierflow_tests.images.qualities import drawn, quality_of, row_of
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ def shown(page: Page) -> list[str]:
 def loaded(page: Page, selector: str) -> None:
     """Wait until every picture there has come."""
     page.locator(selector).first.scroll_into_view_if_needed()
-    page.wait_for_function(
+    wait_until(
+        page,
         "selector => [...document.querySelectorAll(selector)].every((image) => image.naturalWidth === 24)",
-        arg=selector,
+        selector,
     )
 
 
@@ -153,8 +155,12 @@ def test_a_pair_is_compared_in_full_size_and_the_next_one_follows(
     assert quality.inner_text("#dialog .full") == red[2].prompt
     quality.keyboard.press("Escape")
     assert quality.locator("#dialog").is_hidden()
-    focused = quality.evaluate("document.activeElement.closest('.pair').querySelector('.prompt').textContent")
-    assert focused == red[2].prompt
+    # The browser gives the focus back to what opened the dialog; the page moves it on when it hears of the close.
+    wait_until(
+        quality,
+        "wanted => document.activeElement.closest('.pair')?.querySelector('.prompt').textContent === wanted",
+        red[2].prompt,
+    )
 
 
 def test_everything_is_reached_by_the_keyboard_alone(quality: Page, made: tuple[Path, list[Pair]]) -> None:
@@ -184,12 +190,12 @@ def test_a_screen_reader_is_told_what_is_drawn(quality: Page, made: tuple[Path, 
 
 def test_a_prompt_leads_to_the_gallery_and_the_gallery_back(page: Page, made: tuple[Path, list[Pair]]) -> None:
     page.goto(made[0].as_uri())
-    page.locator("#pairs a.prompt").first.click()
+    follow(page, "#pairs a.prompt", "gallery.html")
     assert page.locator("#dialog .full").inner_text() == made[1][0].prompt
     page.keyboard.press("Escape")
-    page.click("text=Quality: how good the images are")
+    follow(page, "text=Quality: how good the images are", "quality.html")
     assert page.inner_text(".page") == "Quality"
-    page.click("text=The gallery")
+    follow(page, "text=The gallery", "gallery.html")
     assert page.locator(".card").count() == COUNT
 
 
