@@ -97,10 +97,12 @@ def to_stderr(label: str, total: int) -> Progress:
 
 
 def duration(seconds: float) -> str:
-    """`seconds` for people: 8 s, 3 min 20 s, 2 h 5 min."""
+    """`seconds` for people: 8 s, 3 min 20 s, 2 h 5 min; with a minus where they are negative."""
     if seconds == float("inf"):
         return "an unknown time"
     whole = round(seconds)
+    if whole < 0:
+        return f"-{duration(-whole)}"
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)

@@ -78,6 +78,8 @@ def test_a_report_that_ends_before_it_began_says_so(clock: Clock) -> None:
         (200, "3 min 20 s"),
         (3599.7, "1 h 0 min"),
         (7500, "2 h 5 min"),
+        (-0.3, "0 s"),
+        (-200, "-3 min 20 s"),
         (float("inf"), "an unknown time"),
     ],
 )

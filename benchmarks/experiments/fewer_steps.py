@@ -21,11 +21,13 @@ from benchmarks.experiments.sight import Sight, sentence
 from benchmarks.experiments.table import BETTER, WORSE, Table, listed, those, told
 from hierflow.scoring.cluster_bootstrap import Interval
 
+EQUAL_BUDGETS = "Equal budgets: share, or take fewer steps? (Fig. 5 in form)"
+
 
 def budgets(comparing: Comparing, sight: Sight) -> Table:
     """Fig. 5: the score at equal budgets, sharing less fewer standard steps."""
     table = Table(
-        "Equal budgets: share, or take fewer steps? (Fig. 5 in form)",
+        EQUAL_BUDGETS,
         ["sharing", "evaluations an image", "against", *comparing.titles],
         f"{MAIN.capitalize()} set. Sharing among 40 steps, less standard images with as many steps as cost at least "
         "as much, and less the standard way. Positive is in favour of sharing, but for KID, where negative is. The "

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.experiments.bench import Bench
 from benchmarks.experiments.comparing import Comparing
+from benchmarks.experiments.fewer_steps import EQUAL_BUDGETS
 from benchmarks.experiments.paper import MODEL, SOURCE
 from benchmarks.experiments.pictures import ROWS, SIZES, STEPS, draw_pictures
 from benchmarks.experiments.plots import draw_budgets
@@ -78,7 +79,7 @@ def _page(
         )
     for table in tables:
         yield from _laid_out(table)
-        if has_plot and table.title.startswith("Equal budgets"):
+        if has_plot and table.title == EQUAL_BUDGETS:
             yield f"![Differences from the standard way over evaluations, a panel a measure]({folder}/budgets.png)"
     yield from _pictures(folder)
     yield "## Grafted or fresh"

@@ -86,11 +86,11 @@ def _facts(account: Audit) -> list[tuple[str, str]]:
     if account.saved_end_to_end is not None:
         facts.append(("of the time of this plan's runs saved, end to end", f"{account.saved_end_to_end:.1%}"))
     if now.seconds_saved is not None:
-        facts.append(("of denoising saved on the images in the set, estimated", duration(max(now.seconds_saved, 0))))
+        facts.append(("of denoising saved on the images in the set, estimated", duration(now.seconds_saved)))
     if cost and cost.spent is not None:
         facts.append(("spent by all runs of this plan", money(cost.spent, cost.currency)))
     if cost and now.cost_saved is not None:
-        facts.append(("saved on the images in the set, estimated", money(max(now.cost_saved, 0), cost.currency)))
+        facts.append(("saved on the images in the set, estimated", money(now.cost_saved, cost.currency)))
     return facts
 
 
@@ -126,16 +126,11 @@ def _flow(run: PastRun | Total) -> dict[str, str]:
         "measured": f"{run.measured:,}" if run.measured else "",
         "saved_evaluations": or_dash(run.saved_evaluations, "{:,}".format),
         "seconds": duration(run.seconds),
-        "seconds_saved": or_dash(run.seconds_saved, _signed),
+        "seconds_saved": or_dash(run.seconds_saved, duration),
         "gpu_seconds": f"{run.gpu_seconds:,.1f}",
         "cost": or_dash(run.cost, plain_money),
         "cost_saved": or_dash(run.cost_saved, plain_money),
     }
-
-
-def _signed(seconds: float) -> str:
-    """A duration that may be negative, as figures that a table adds up are."""
-    return f"{'-' if round(seconds) < 0 else ''}{duration(abs(seconds))}"
 
 
 def _column(column: str, shares: Sequence[ColumnShare], account: Audit) -> dict[str, Any]:

@@ -46,13 +46,16 @@ def savings(this_run: Audit, all_runs: Audit) -> list[tuple[str, str, str]]:
     """What sharing saved on the images that runs made, and what reuse spared them, estimated; empty if unknown."""
     both = (this_run, all_runs)
     rows = [("Images made", [f"{a.made.images:,}" for a in both])]
-    rows.append(("Time saved by sharing", [or_dash(a.seconds_saved, _time) for a in both]))
-    rows.append(("Time spared by what was there before", [or_dash(a.seconds_reused, _time) for a in both]))
+    rows.append(("Time saved by sharing", [or_dash(a.seconds_saved, duration) for a in both]))
+    rows.append(("Time spared by what was there before", [or_dash(a.seconds_reused, duration) for a in both]))
     if all_runs.cost and all_runs.cost.saved is not None:
         currency = all_runs.cost.currency
-        rows.append((f"{currency} saved by sharing", [or_dash(a.cost and a.cost.saved, _price) for a in both]))
+        rows.append((f"{currency} saved by sharing", [or_dash(a.cost and a.cost.saved, plain_money) for a in both]))
         rows.append(
-            (f"{currency} spared by what was there before", [or_dash(a.cost and a.cost.reused, _price) for a in both])
+            (
+                f"{currency} spared by what was there before",
+                [or_dash(a.cost and a.cost.reused, plain_money) for a in both],
+            )
         )
     return [(label, this, whole) for label, (this, whole) in rows] if all_runs.seconds_saved is not None else []
 
@@ -68,7 +71,7 @@ def set_now(account: Audit) -> list[tuple[str, str, str, str]]:
         ("Saved by sharing", now.standard - now.executed, now.seconds_saved, now.cost_saved),
     )
     return [
-        (label, f"{count:,}", or_dash(seconds, _time), "" if money is None else _price(money))
+        (label, f"{count:,}", or_dash(seconds, duration), "" if money is None else plain_money(money))
         for label, count, seconds, money in rows
     ]
 
@@ -76,14 +79,6 @@ def set_now(account: Audit) -> list[tuple[str, str, str, str]]:
 def _sum(*parts: float | None) -> float | None:
     known = [part for part in parts if part is not None]
     return sum(known) if len(known) == len(parts) else None
-
-
-def _time(seconds: float) -> str:
-    return duration(max(seconds, 0))
-
-
-def _price(amount: float) -> str:
-    return plain_money(max(amount, 0))
 
 
 def takings(this_run: Audit, all_runs: Audit) -> list[tuple[str, str, str]]:

@@ -15,9 +15,9 @@ def money(amount: float, currency: str) -> str:
 
 
 def plain_money(amount: float) -> str:
-    """`12.34`; below 1 with four decimals, and what is smaller than those as such."""
+    """`12.34`; below 1 with four decimals, and what is smaller than those as such; negative with a minus."""
     if 0 < abs(amount) < 0.0001:
-        return "< 0.0001"
+        return "< 0.0001" if amount > 0 else "> -0.0001"
     return f"{amount:,.2f}" if abs(amount) >= 1 or not amount else f"{amount:.4f}"
 
 

@@ -32,7 +32,6 @@ class Booking:
     error: str = ""
 
     def note(self, level: int | None = None, **counts: Any) -> None:
-        """As :meth:`OpenEntry.note`, with all counts and seconds so far, and what the accelerator was held for."""
         """As :meth:`OpenEntry.note`, with all counts, the seconds, and what has been taken of the accelerator."""
         self.counts |= counts
         self.entry.note(level, seconds=self.watch.rounded(), **self.counts, **self.hold.taken())

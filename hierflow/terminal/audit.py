@@ -56,15 +56,15 @@ def _past(report: AuditReport) -> str:
         rows.append(("images", f"{total.images:>10,}  made, those replaced since among them"))
     rows.append(("executed", f"{total.executed:>10,}  evaluations, {total.measured:,} of them to measure something"))
     if total.saved_evaluations is not None:
-        rows.append(("saved", f"{max(total.saved_evaluations, 0):>10,}  evaluations, by sharing, on these images"))
+        rows.append(("saved", f"{total.saved_evaluations:>10,}  evaluations, by sharing, on these images"))
     rows.append(("time", f"{duration(total.seconds):>10}"))
     if total.seconds_saved is not None:
-        saved = duration(max(total.seconds_saved, 0))
+        saved = duration(total.seconds_saved)
         rows.append(("time saved", f"{saved:>10}  of denoising, by sharing; estimated"))
     if total.cost is not None:
         rows.append(("cost", f"{money(total.cost, currency):>10}"))
     if total.cost_saved is not None:
-        rows.append(("cost saved", f"{money(max(total.cost_saved, 0), currency):>10}  of denoising, by sharing"))
+        rows.append(("cost saved", f"{money(total.cost_saved, currency):>10}  of denoising, by sharing"))
     if total.untold:
         rows.append(("untold", f"{total.untold:>10,}  of the runs are too old to tell what they made and saved"))
     since = f" since {report.since}" if report.since else ""
@@ -74,7 +74,7 @@ def _past(report: AuditReport) -> str:
 def _savings(account: Audit) -> list[tuple[str, str]]:
     rows, made = [], account.made
     if account.seconds_saved is not None:
-        saved = duration(max(account.seconds_saved, 0))
+        saved = duration(account.seconds_saved)
         rows.append(
             ("time saved", f"{saved:>10}  of denoising, by sharing, on {made.images:,} images made; estimated")
         )
@@ -99,10 +99,10 @@ def _set_now(now: SetNow, currency: str) -> list[tuple[str, str]]:
         )
     ]
     if now.seconds is not None and now.seconds_saved is not None:
-        saved = f"of denoising, {duration(max(now.seconds_saved, 0))} saved by sharing, estimated"
+        saved = f"of denoising, {duration(now.seconds_saved)} saved by sharing, estimated"
         rows.append(("its time", f"{duration(now.seconds):>10}  {saved}"))
     if now.cost is not None and now.cost_saved is not None:
-        saved = f"of denoising, {money(max(now.cost_saved, 0), currency)} saved by sharing, estimated"
+        saved = f"of denoising, {money(now.cost_saved, currency)} saved by sharing, estimated"
         rows.append(("its cost", f"{money(now.cost, currency):>10}  {saved}"))
     return rows
 
@@ -121,7 +121,7 @@ def _takings(account: Audit) -> list[tuple[str, str]]:
     if cost and cost.measured is not None:
         rows.append(("measuring", f"{money(cost.measured, cost.currency):>10}  of that, apart from what is saved"))
     if cost and cost.saved is not None:
-        rows.append(("cost saved", f"{money(max(cost.saved, 0), cost.currency):>10}  of denoising, by sharing"))
+        rows.append(("cost saved", f"{money(cost.saved, cost.currency):>10}  of denoising, by sharing"))
     if cost and cost.reused:
         rows.append(
             ("cost spared", f"{money(cost.reused, cost.currency):>10}  of denoising, by what was there before")

@@ -131,6 +131,7 @@ def test_the_page_has_the_rows_that_are_complete_and_says_that_others_wait(
     assert "| diverse |" not in text
     assert "69.25 %" in text
     assert "*3 rows wait for runs that are not done.*" in text
+    assert text.count("(experiments/budgets.png)") == 1
     assert (tmp_path / "experiments" / "budgets.png").stat().st_size > 0
     assert (tmp_path / "experiments" / "means.png").exists()
     facts = pq.read_table(bench.work / page.PARQUET)

@@ -51,6 +51,13 @@ def test_what_the_images_in_the_set_took_is_told_apart_from_what_the_runs_did() 
     assert "cost spared" not in told(accounted(prices=BOTH))
 
 
+def test_a_run_that_repeats_more_than_it_shares_saves_less_than_nothing() -> None:
+    account = accounted([entry(evaluations=30)], BOTH, books(executed=30), Made(1, 10, 30))
+    lines = told(account)
+    assert "-7 s  of denoising, by sharing" in lines["time saved"]
+    assert "-0.0070 EUR  of denoising, by sharing" in lines["cost saved"]
+
+
 def test_what_all_runs_did_and_saved_is_told_together() -> None:
     made = entry("one", plan="A", steps=8, work=(Work("a", 1, 8),), paid=(Paid("a", 1, 8, 1.0),), evaluations=5)
     report = AuditReport(accounted(prices=BOTH), {}, None, "", past_runs([entry("old", plan="A"), made], BOTH))
