@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from hierflow.images.tree_panels import CARD, FAINT, GRID, INK, PAPER
-from hierflow.scoring.cluster_bootstrap import Interval
+from hierflow.scoring.pilot_curve import PilotCurve
 
 _PASSED, _FAILED = "#3f73a8", "#c4743f"
 
 
-class CurvePoint(NamedTuple):
-    """One budget: its share of the standard evaluations, the mean difference, and whether it passed."""
-
-    budget: float
-    difference: Interval
-    passed: bool
-
-
-def pilot_curve(points: Sequence[CurvePoint], metric: str, max_loss: float) -> bytes:
-    """A PNG: the difference of shared less standard images over the budget, from safe to bold.
-
-    Args:
-        points: at least one.
-        metric: what the difference is of.
-        max_loss: the most that may be lost; drawn as a line.
-    """
+def pilot_curve(curve: PilotCurve) -> bytes:
+    """A PNG: the difference of shared less standard images over the budget; the most that may be lost is a line."""
     from matplotlib.figure import Figure
 
+    metric, max_loss, points = curve
     figure = Figure(figsize=(6.4, 3.4), dpi=110, facecolor=PAPER, layout="constrained")
     ax = figure.subplots()
     ax.set_facecolor(CARD)

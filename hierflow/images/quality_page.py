@@ -12,6 +12,7 @@ from hierflow.images.quality_charts import SHARES, Axis, axis_around_zero, mark
 from hierflow.images.quality_words import (
     Offer,
     bracketed,
+    decimals_for,
     decimals_of,
     difference,
     headline,
@@ -23,6 +24,7 @@ from hierflow.scoring.cluster_bootstrap import Interval
 from hierflow.scoring.comparison import Comparison
 from hierflow.scoring.judgement import FEWEST, Judgement, best
 from hierflow.scoring.pair import AGAIN, SHARED, SHUFFLED, STANDARD
+from hierflow.scoring.pilot_curve import PilotCurve, PilotPoint
 from hierflow.scoring.quality import Quality
 
 PAIRS, TWINS, BLANK = 240, 60, 120
@@ -51,6 +53,7 @@ def render_quality(
     floor: float | None = None,
     near_duplicate: float | None = None,
     offer: Offer | None = None,
+    pilot: PilotCurve | None = None,
 ) -> str:
     """The page's HTML, to be stored beside the gallery. It shows any text as text, and asks for nothing but images.
 
@@ -67,6 +70,7 @@ def render_quality(
         floor: the least win rate that is good enough; None if the document names none.
         near_duplicate: from which cosine on images are called alike; None if nothing has compared them.
         offer: where the document asks for no pairs, what a sample would take.
+        pilot: what tau was found by; None where the document gives it.
     """
     pictures = Pictures(rows, gallery, there, thumbnails)
     judged = best(quality.judgements) if quality.judgements else None
@@ -77,6 +81,7 @@ def render_quality(
         title=title,
         said=headline(quality, floor, offer),
         facts=_facts(judged, floor),
+        pilot=_pilot(pilot) if pilot else None,
         measures=[_measure(one, floor, one is judged) for one in quality.judgements],
         pairs=list(zip(cards, places, strict=True)),
         pairs_left=len(quality.pairs) - len(cards),
@@ -110,6 +115,36 @@ def _facts(judged: Judgement | None, floor: float | None) -> list[tuple[str, str
     ]
 
 
+def _pilot(curve: PilotCurve) -> dict[str, Any]:
+    """What every budget of the pilot does to the score, and how much it may."""
+    axis = axis_around_zero([*(point.difference for point in curve.points), Interval(-curve.max_loss, None, None)])
+    decimals, metric = decimals_for(curve.max_loss), metric_of(curve.metric)
+    rows = [
+        {
+            "arm": SHARED if point.passed else "failed",
+            "label": f"{percent(point.budget)} of the evaluations",
+            "note": _tried(point),
+            "figure": difference(point.difference, decimals),
+            "mark": mark(axis, point.difference),
+        }
+        for point in curve.points
+    ]
+    passed = [point for point in curve.points if point.passed]
+    return {
+        "metric": metric.name,
+        "allowed": f"{curve.max_loss:g}",
+        "drawn": {"rows": rows, "ticks": axis.labels},
+        "zero": axis.place(0.0),
+        "floor": (axis.place(-curve.max_loss), f"may lose {curve.max_loss:g}"),
+        "chosen": f"{percent(passed[-1].budget)} of the evaluations, tau {passed[-1].tau:.3g}" if passed else "",
+    }
+
+
+def _tried(point: PilotPoint) -> str:
+    lacking = f", {point.missing} without an image" if point.missing else ""
+    return f"tau {point.tau:.3g}, {point.pairs:,} pairs{lacking}: {'passed' if point.passed else 'failed'}"
+
+
 def _measure(judgement: Judgement, floor: float | None, is_judged: bool) -> dict[str, Any]:
     """What one metric says, as charts and tables."""
     arms = {SHARED: judgement.arms.shared, AGAIN: judgement.arms.again, SHUFFLED: judgement.arms.shuffled}
@@ -124,7 +159,7 @@ def _measure(judgement: Judgement, floor: float | None, is_judged: bool) -> dict
         "zero": axis.place(0.0),
         "win_rates": _chart(SHARES, ((arm, one.win_rate) for arm, one in arms.items()), None),
         "half": SHARES.place(0.5),
-        "floor": None if floor is None else (SHARES.place(floor), f"{100 * floor:g}%"),
+        "floor": None if floor is None else (SHARES.place(floor), f"floor {100 * floor:g}%"),
         "ties": percent(arms[SHARED].ties),
         "band": f"{arms[SHARED].band:.2g}",
         "parts": _parts(judgement, decimals),

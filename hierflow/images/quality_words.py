@@ -173,8 +173,12 @@ def difference(interval: Interval, decimals: int) -> str:
 def decimals_of(judgement: Judgement) -> int:
     """As many as show the largest of the arms' mean differences with three digits."""
     arms = judgement.arms
-    largest = max(abs(arm.difference.estimate) for arm in (arms.shared, arms.again, arms.shuffled))
-    return min(8, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
+    return decimals_for(max(abs(arm.difference.estimate) for arm in (arms.shared, arms.again, arms.shuffled)))
+
+
+def decimals_for(size: float) -> int:
+    """As many as show a figure of that size with three digits."""
+    return min(8, max(0, 2 - math.floor(math.log10(size)))) if size else 2
 
 
 def lost_by(pair: Pair, metric: str) -> float | None:

@@ -14,7 +14,9 @@ import pytest
 from hierflow.images.quality_charts import axis_around_zero
 from hierflow.images.quality_page import PAIRS, TWINS, render_quality
 from hierflow.images.quality_words import Offer
+from hierflow.scoring.cluster_bootstrap import Interval
 from hierflow.scoring.pair import Pair
+from hierflow.scoring.pilot_curve import PilotCurve, PilotPoint
 from hierflow.scoring.quality import Diversity, Quality, Twins
 from hierflow_tests.images.qualities import both, drawn, pair, quality_of, row_of
 from hierflow_tests.images.test_gallery import NASTY, Page, skeleton
@@ -147,6 +149,28 @@ def test_dots_and_ranges_lie_where_the_figures_are() -> None:
     assert ranges[3:6] == [(at(rate.lower or 0.0), at(rate.upper or 0.0)) for rate in rates]
     without = page(quality_of(drawn(shared=-0.2)))
     assert not [line for line in without.named("line") if line["class"] == "floor"]
+
+
+def test_how_tau_was_found_is_shown_up_to_the_budget_that_failed() -> None:
+    tried = [
+        PilotPoint(0.9, 0.12, 64, Interval(-0.01, -0.02, 0.0), True),
+        PilotPoint(0.8, 0.25, 64, Interval(-0.02, -0.04, 0.0), True),
+        PilotPoint(0.7, 0.5, 64, Interval(-0.08, -0.1, -0.06), False, missing=2),
+    ]
+    html = html_of(quality_of([]), pilot=PilotCurve("vqa", 0.05, tried))
+    told = text_of(html, 'id="pilot"', "</section>")
+    assert "may lose more than 0.05 by VQA score" in told
+    assert "The set is made at the last that keeps to it: 80% of the evaluations, tau 0.25." in told
+    assert "90% of the evaluations tau 0.12, 64 pairs: passed −0.0100 (−0.0200 to 0.0000)" in told
+    assert "70% of the evaluations tau 0.5, 64 pairs, 2 without an image: failed" in told
+    seen, axis = Page(html), axis_around_zero([*(one.difference for one in tried), Interval(-0.05, None, None)])
+    dots = [(dot["class"], dot["cx"]) for dot in seen.named("circle")]
+    kinds = ("mean shared", "mean shared", "mean failed")
+    assert dots == [(kind, axis.place(one.difference.estimate)) for kind, one in zip(kinds, tried, strict=True)]
+    assert {line["x1"] for line in seen.named("line") if line["class"] == "floor"} == {axis.place(-0.05)}
+    safest = html_of(quality_of([]), pilot=PilotCurve("vqa", 0.05, tried[2:]))
+    assert "None keeps to it, so nothing is shared." in text_of(safest, 'id="pilot"', "</section>")
+    assert "pilot" not in html_of(quality_of([]))
 
 
 def test_without_an_interval_there_is_a_dot_and_no_range() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 from hierflow.assets.displays.values import PICTURE_BYTES, Metadata, picture
 from hierflow.assets.tables import table
 from hierflow.images.dendrogram import dendrogram
-from hierflow.images.pilot_curve import CurvePoint, pilot_curve
+from hierflow.images.pilot_curve import pilot_curve
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.planning.tree_comparison import TreeComparison
-from hierflow.stages.quality.pilot import load_pilot
+from hierflow.stages.quality.pilot import curve_of
 
 
 def tree_metadata(
@@ -45,10 +45,9 @@ def tree_metadata(
 
 def _pilot_metadata(stage: Stage, document: PlanDocument) -> Metadata:
     """The curve that tau was found by."""
-    found = load_pilot(stage, document.pilot) if document.pilot else None
-    if found is None or not found.points:
+    curve = curve_of(stage, document)
+    if curve is None:
         return {}
-    target = document.tau_from["quality"]
     rows = [
         {
             "budget": point.budget,
@@ -57,11 +56,10 @@ def _pilot_metadata(stage: Stage, document: PlanDocument) -> Metadata:
             "difference": str(point.difference),
             "passed": point.passed,
         }
-        for point in found.points
+        for point in curve.points
     ]
-    points = [CurvePoint(point.budget, point.difference, point.passed) for point in found.points]
-    drawn = pilot_curve(points, target["metric"], target["max_loss"])
-    return {"pilot": table(rows), "pilot_curve": picture(drawn, "png", "What each budget does to quality")}
+    drawn = picture(pilot_curve(curve), "png", "What each budget does to quality")
+    return {"pilot": table(rows), "pilot_curve": drawn}
 
 
 def _drawn_tree(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> Any:

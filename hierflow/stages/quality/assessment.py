@@ -13,12 +13,14 @@ from hierflow.prompts import PromptSet
 from hierflow.scoring.judgement import judge, verdict
 from hierflow.scoring.near_duplicates import near_duplicates
 from hierflow.scoring.pair import SHARED, STANDARD, ArmImage
+from hierflow.scoring.pilot_curve import PilotCurve
 from hierflow.scoring.quality import Diversity, Quality, Twins
 from hierflow.stages.context import Stage
 from hierflow.stages.making.thumbnails import thumbnails_of
 from hierflow.stages.quality.arm_images import FOLDER
 from hierflow.stages.quality.baselines import measure, outstanding, whole
 from hierflow.stages.quality.looks import Looks, looks_of
+from hierflow.stages.quality.pilot import curve_of
 from hierflow.stages.reports.assembly import QUALITY, QUALITY_PAGE
 from hierflow.stages.reports.image_set import GALLERY
 
@@ -62,8 +64,10 @@ def assess(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Seque
         blank=tuple(_name(row) for row in there if looks.of[row.image_sha256].blank),
         page=files.url(QUALITY_PAGE),
     )
-    files.write(QUALITY_PAGE, _page(stage, compiled, prompts, rows, quality).encode(), durable=True)
-    told = {"scorers": stage.scorers.provenance, **quality.as_json()}
+    curve = curve_of(stage, compiled.document)
+    page = _page(stage, compiled, prompts, rows, quality, curve)
+    files.write(QUALITY_PAGE, page.encode(), durable=True)
+    told = {"scorers": stage.scorers.provenance, "pilot": curve and curve.as_json(), **quality.as_json()}
     files.write(QUALITY, json.dumps(told, indent=1, ensure_ascii=False).encode(), durable=True)
     return quality
 
@@ -86,7 +90,12 @@ def _diversity(
 
 
 def _page(
-    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, rows: Sequence[ImageRow], quality: Quality
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    rows: Sequence[ImageRow],
+    quality: Quality,
+    curve: PilotCurve | None,
 ) -> str:
     scoring, sampling = stage.spec.scoring, compiled.document.sampling
     images = {(row.image_path, row.image_sha256) for row in rows if row.image_path}
@@ -102,6 +111,7 @@ def _page(
         image_size=(sampling.width, sampling.height),
         floor=scoring.quality_floor,
         near_duplicate=scoring.near_duplicate if stage.scorers.embedded_by else None,
+        pilot=curve,
         offer=None if scoring.baseline_sample else _offer(stage, compiled, prompts),
     )
 

@@ -9,7 +9,9 @@ import numpy as np
 from scipy.special import expit
 
 from hierflow.errors import RunError
+from hierflow.plan.document import PlanDocument
 from hierflow.scoring.cluster_bootstrap import Interval
+from hierflow.scoring.pilot_curve import PilotCurve, PilotPoint
 from hierflow.scoring.sampled_mean import SampledMean
 from hierflow.spec import QualityTarget
 from hierflow.stages.context import Stage
@@ -23,28 +25,6 @@ from hierflow.store.storage import DamagedFileError
 
 
 @dataclass(frozen=True)
-class Point:
-    """One budget of the pilot.
-
-    Attributes:
-        budget: the share of the standard evaluations.
-        tau: the smallest that keeps within it.
-        pairs: prompts whose first image was compared.
-        difference: the mean score of shared less standard images, and where that of the whole set lies; as `max_loss`
-            is measured.
-        passed: whether no image is missing, and the whole interval lies at or above -`max_loss`.
-        missing: pairs whose image sharing failed to make; each counts as a loss of 1.
-    """
-
-    budget: float
-    tau: float
-    pairs: int
-    difference: Interval
-    passed: bool
-    missing: int = 0
-
-
-@dataclass(frozen=True)
 class Pilot:
     """What a pilot found.
 
@@ -54,7 +34,7 @@ class Pilot:
     """
 
     tau: float
-    points: tuple[Point, ...]
+    points: tuple[PilotPoint, ...]
 
 
 def pilot(stage: Stage, trial: Trial) -> Pilot:
@@ -101,11 +81,22 @@ def load_pilot(stage: Stage, name: str) -> Pilot | None:
     except DamagedFileError as error:
         stage.say(f"what the pilot found is lost: {error}")
         return None
-    points = tuple(Point(**{**point, "difference": Interval(**point["difference"])}) for point in stored["points"])
+    points = tuple(
+        PilotPoint(**{**point, "difference": Interval(**point["difference"])}) for point in stored["points"]
+    )
     return Pilot(stored["tau"], points)
 
 
-def told(point: Point, target: QualityTarget) -> str:
+def curve_of(stage: Stage, document: PlanDocument) -> PilotCurve | None:
+    """What the pilot found that a plan has its tau from; None where there was none, or it is lost."""
+    found = load_pilot(stage, document.pilot) if document.pilot else None
+    if found is None or not found.points:
+        return None
+    target = document.tau_from["quality"]
+    return PilotCurve(target["metric"], target["max_loss"], found.points)
+
+
+def told(point: PilotPoint, target: QualityTarget) -> str:
     """A point of the curve as a sentence."""
     lacking = f", {point.missing} of them without an image" if point.missing else ""
     return (
@@ -122,13 +113,13 @@ def _judged(
     expected: Mapping[int, float],
     known: SampledMean,
     target: QualityTarget,
-) -> Point:
+) -> PilotPoint:
     """What the scores of shared images, by row, say of a budget beside those of standard ones."""
     missing = expected.keys() - scores.keys()
     differences = np.array([-1.0 if row in missing else scores[row] - expected[row] for row in expected])
     interval = known.interval(differences, -1.0, 1.0)
     passed = not missing and interval.lower is not None and interval.lower >= -target.max_loss
-    return Point(budget, tau, len(expected), interval, passed, len(missing))
+    return PilotPoint(budget, tau, len(expected), interval, passed, len(missing))
 
 
 def _scores(stage: Stage, trial: Trial, arm: Arm, rows: Sequence[int]) -> dict[int, float]:
