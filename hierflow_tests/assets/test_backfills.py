@@ -75,15 +75,24 @@ def test_what_a_backfill_has_made_is_not_made_again(served: Served) -> None:
     assert (step.partitions, step.finish) == ((), 1)
 
 
-def test_every_partition_of_a_range_at_work_is_waited_for(served: Served) -> None:
-    first, second, third, last = served.partitions
-    run = dg.DagsterRun(
-        "__ASSET_JOB",
-        status=dg.DagsterRunStatus.STARTED,
-        tags={SET_TAG: "trial", **ends(first, third)},
-    )
+def at_work(served: Served, first: str, last: str) -> dg.DagsterRun:
+    """A run of a range of partitions that has begun and not ended."""
+    tags = {SET_TAG: "trial", **ends(first, last)}
+    run = dg.DagsterRun("__ASSET_JOB", status=dg.DagsterRunStatus.STARTED, tags=tags)
     served.instance.add_run(run)
+    return run
+
+
+def test_the_one_partition_of_a_backfill_at_work_is_waited_for_and_no_other(served: Served) -> None:
+    first, *others = served.partitions
+    run = at_work(served, first, first)
+    assert active_partitions(served.instance, served.served) == {first: run.run_id}
+    assert next_step(served.instance, served.served).reason.startswith(f"partitions to be made: {len(others)} of 4")
+
+
+def test_every_partition_of_a_range_at_work_is_waited_for(served: Served) -> None:
+    first, second, third, _ = served.partitions
+    run = at_work(served, first, third)
     assert active_partitions(served.instance, served.served) == dict.fromkeys((first, second, third), run.run_id)
     served.instance.delete_dynamic_partition(NAMES.partitions, third)
     assert set(active_partitions(served.instance, served.served)) == {first, third}
-    assert last not in active_partitions(served.instance, served.served)

@@ -115,8 +115,8 @@ def test_a_wrong_document_among_several_is_found_in_its_folder_and_by_check_defs
     assert f"{document}:{_line(document, 'tua')} - hierflow.ImageSet attributes.sharing.tua " in ended.stdout
     ended = project.dg("check", "defs")
     assert ended.code == 1
-    assert f"{document}:" in ended.stdout + ended.stderr
-    assert "tua" in ended.stdout + ended.stderr
+    assert f"{document}:{_line(document, 'tua')}" in ended.stdout + ended.stderr
+    assert "sharing.tua" in ended.stdout + ended.stderr
 
 
 def test_check_defs_says_in_one_sentence_what_no_schema_can(project: Project) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from hierflow.stages.keeping.pruning import find_waste, remove
 from hierflow.stages.making.images import make_partition
 from hierflow.stages.making.latents import denoise_trunk
 from hierflow.stages.making.todo import todo
-from hierflow.stages.making.wanted import unmade
+from hierflow.stages.making.wanted import images_made, unmade
 from hierflow.stages.overview.partition_states import partition_states
 from hierflow.stages.overview.summary import status_of
 from hierflow.stages.reports.image_set import AssembledSet, assembled
+from hierflow.store.records import PartitionRecord
 from hierflow.store.storage import Storage
 from hierflow_tests.stages.runs import Run, carry_out, planned, spec_of, stage_of
 
@@ -56,11 +57,15 @@ def broken_off(spec: ImageSetSpec, patch: pytest.MonkeyPatch) -> AssembledSet:
             raise PermissionError(f"not permitted: {path}")
         write(self, path, data, **named)
 
+    refused = []
     with patch.context() as patched:
         patched.setattr(Storage, "write", refuse)
         for key in keys:
-            with suppress(PermissionError):
+            try:
                 make_partition(stage, compiled, prompts, key)
+            except PermissionError:
+                refused.append(key)
+    assert refused  # of other partitions it is the records alone that lack
     return assembled(stage, compiled, prompts)
 
 
@@ -122,21 +127,65 @@ def test_an_image_whose_file_is_gone_is_not_current_whatever_the_records_say(
     assert statuses(made) == {name: expected.get(name, "current") for name in TEXTS}
 
 
-def test_images_of_another_decoder_or_another_seed_are_not_current(tiny_learned: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["decoder", "seed"])
+def test_images_of_another_decoder_or_another_seed_are_not_current(
+    tiny_learned: Path, tmp_path: Path, what: str
+) -> None:
     carry_out(document(tiny_learned, tmp_path))
-    stage = stage_of(document(tiny_learned, tmp_path, seed=7))
+    stage = stage_of(document(tiny_learned, tmp_path, **({"seed": 7} if what == "seed" else {})))
+    if what == "decoder":
+        stage.adapter.decoder_fingerprint = "e" * 64  # type: ignore[misc]
     compiled, prompts = planned(stage)
     assert set(statuses(assembled(stage, compiled, prompts)).values()) == {"outdated"}
+
+
+def pruned(spec: ImageSetSpec) -> tuple[int, AssembledSet]:
+    """How many records pruning removes, and what is there after it."""
+    stage = stage_of(spec)
+    stage.store.prompts.save(planned(stage)[1])
+    waste = find_waste(stage)
+    remove(stage, waste)
+    compiled, prompts = planned(stage)
+    return len(waste.files["records"]), assembled(stage, compiled, prompts)
 
 
 def test_pruning_keeps_what_tells_of_images_that_are_current(
     tiny_learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edited = one_of_each(carry_out(document(tiny_learned, tmp_path)))[0]
+    carry_out(document(tiny_learned, tmp_path, {**TEXTS, edited: "a sofa"}))
     spec = document(tiny_learned, tmp_path, {**TEXTS, edited: "a lamp"})
     made = broken_off(spec, monkeypatch)
-    stage = stage_of(spec)
-    stage.store.prompts.save(planned(stage)[1])
-    remove(stage, find_waste(stage))
-    compiled, prompts = planned(stage)
-    assert assembled(stage, compiled, prompts).rows == made.rows
+    records, after = pruned(spec)
+    assert records == 1  # what the first run told of the edited prompt's partition
+    assert after.rows == made.rows
+
+
+def test_pruning_keeps_the_only_record_of_an_image_that_is_wanted_again(tiny_learned: Path, tmp_path: Path) -> None:
+    first = carry_out(document(tiny_learned, tmp_path))
+    edited = one_of_each(first)[0]
+    key = next(row.partition for row in first.assembled.rows if row.prompt_id == edited)
+    other = next(row.prompt_id for row in first.assembled.rows if row.partition == key and row.prompt_id != edited)
+    carry_out(document(tiny_learned, tmp_path, {**TEXTS, edited: "a sofa"}))
+    back = document(tiny_learned, tmp_path, {**TEXTS, other: "a lamp"})
+    _, after = pruned(back)
+    assert statuses(after) == {name: "outdated" if name == other else "current" for name in TEXTS}
+
+
+def test_scores_that_any_record_has_for_the_same_file_hold(tiny_learned: Path, tmp_path: Path) -> None:
+    run = carry_out(document(tiny_learned, tmp_path))
+    (name, version), *_ = run.compiled.document.scorers.items()
+    record = run.stage.store.records_oldest_first(run.stage.store.ledger.entries())[0]
+
+    def told(version: str, sha256: str = record.images[0].sha256, **scores: float) -> PartitionRecord:
+        image = replace(record.images[0], scores=scores, sha256=sha256)
+        return replace(record, images=(image,), scorers={name: version})
+
+    def scores(*records: PartitionRecord) -> dict[str, float]:
+        (image,) = images_made(run.compiled, records).values()
+        return dict(image.scores)
+
+    assert scores(told(version, **{name: 0.5}), told(version)) == {name: 0.5}
+    assert scores(told(version, **{name: 0.5}), told(version, **{name: 0.7})) == {name: 0.7}
+    assert scores(told("an older one", **{name: 0.5}), told(version)) == {}
+    assert scores(told(version, **{name: 0.5}), told(version, sha256="0" * 64)) == {}

@@ -15,6 +15,7 @@ from hierflow.errors import InputError
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.scoring.choice import Scorers
 from hierflow.scoring.pair import STANDARD, ArmImage
+from hierflow.scoring.pilot_curve import PilotCurve
 from hierflow.spec import ImageSetSpec, SharingSpec
 from hierflow.stages.context import Stage
 from hierflow.stages.embedding.embeddings import embed
@@ -24,7 +25,7 @@ from hierflow.stages.planning.make_plan import fresh_plan
 from hierflow.stages.quality import pilot_trial
 from hierflow.stages.quality.arm_images import arm_images
 from hierflow.stages.quality.arms import Arm, sample
-from hierflow.stages.quality.pilot import load_pilot
+from hierflow.stages.quality.pilot import curve_of, load_pilot
 from hierflow.stages.quality.pilot_trial import BUDGETS, trial_of
 from hierflow.stages.reports.auditing import audit
 from hierflow.store.ledger import MEASURED
@@ -93,6 +94,7 @@ def test_budgets_are_tried_from_safe_to_bold_up_to_the_first_that_fails(tiny_lea
     assert len(found.points) > 1
     assert found.tau == found.points[-2].tau == run.compiled.document.tau > 0
     assert all(np.diff([point.difference.estimate for point in found.points]) < 0)
+    assert curve_of(run.stage, run.compiled.document) == PilotCurve("clip", LOSS, found.points)
 
 
 @pytest.mark.usefixtures("likeness")
@@ -143,6 +145,7 @@ def test_the_tau_of_each_budget_is_sought_once(
     tiny_learned: Path, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sought, real = list[float](), pilot_trial.tau_within
+    pilot_trial._taus.cache_clear()
 
     def tau_within(budget: float, *arguments: Any) -> float:
         sought.append(budget)
@@ -150,10 +153,12 @@ def test_the_tau_of_each_budget_is_sought_once(
 
     monkeypatch.setattr(pilot_trial, "tau_within", tau_within)
     planned(stage_of(spec_with(tiny_learned, LOSS, storage)))
+    assert len(sought) > 1
     assert sought == list(BUDGETS[: len(sought)])
     sought.clear()
     ahead = look_ahead(stage_of(spec_with(tiny_learned, LOSS / 2, storage, prompts=PROMPTS[1:])))
     assert ahead.pilot_at_most > 0
+    assert len(sought) > 1
     assert sought == list(BUDGETS[: len(sought)])
 
 
