@@ -9,11 +9,13 @@ from hierflow.models.cache import remember, remembered
 
 _LISTINGS = "hub"
 _SUFFIX = ".safetensors"
+_FILE_SUFFIXES = (_SUFFIX, ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
 
 def is_hub_id(name: str) -> bool:
     """Whether `name` looks like a hub repository and not like a path."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    is_path = name.startswith((".", "/", "~")) or "\\" in name or name.lower().endswith(_FILE_SUFFIXES)
+    return name.count("/") == 1 and not is_path
 
 
 def from_hub(name: str, revision: str | None, field: str, patterns: list[str]) -> Path:

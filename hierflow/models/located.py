@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,7 @@ def folder_or_hub(
     """The folder that a document names, or files of the hub repository, downloaded if they are not cached yet.
 
     Args:
-        name: a folder or a hub id; where it could be both, it is the folder.
+        name: a folder or a hub id; where it could be both, it is the folder. `~` is the home folder.
         base: the folder that relative folders are relative to.
         patterns: of the files that a hub repository is asked for.
         field: the document's field that gives the name, for errors.
@@ -46,19 +47,50 @@ def folder_or_hub(
     Raises:
         InputError: it is neither, a folder is given a revision, or the files are not to be had.
     """
-    folder = (base / name).resolve()
-    if folder.is_dir():
+    path = resolve_model_path(name, base, field)
+    if path.is_dir():
         refuse_revision(revision, revision_field)
-        return Located(folder, None)
-    if not is_hub_id(name):
+        return Located(path, None)
+    if path.is_file():
         raise InputError(
-            f"is neither {' nor '.join([*others, 'a folder', 'a hub id'])}",
+            f"is a file, and neither {' nor '.join([*others, 'a folder', 'a hub id'])}",
             field=field,
             value=name,
-            remedy="give one of them (a hub id looks like `owner/model`)",
+            remedy="give a folder or a hub id (`owner/model`)",
         )
-    folder = from_hub(name, revision, field, patterns)
+    if not is_hub_id(name):
+        raise InputError(
+            f"is neither {' nor '.join([*others, 'a folder', 'a hub id'])} (there is no {path})",
+            field=field,
+            value=name,
+            remedy="correct the path, or give a hub id (`owner/model`)",
+        )
+    try:
+        folder = from_hub(name, revision, field, patterns)
+    except InputError as error:
+        raise InputError(
+            f"is not a folder (there is no {path}), and {error.problem}",
+            field=field,
+            value=name,
+            remedy="check the path, the id and the network",
+        ) from error
     return Located(folder, folder.name)
+
+
+def resolve_model_path(name: str, base: Path, field: str) -> Path:
+    """The absolute path that `name` is, if it is one; whether something lies there is not checked.
+
+    Raises:
+        InputError: no file system could hold such a path.
+    """
+    try:
+        path = (base / os.path.expanduser(name)).resolve()
+        path.exists()
+    except (OSError, ValueError) as error:  # too long, or a NUL in it
+        raise InputError(
+            f"is not a path ({error})"[:200], field=field, value=name, remedy="give a folder or a hub id"
+        ) from error
+    return path
 
 
 def refuse_revision(revision: str | None, field: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from hierflow.errors import InputError
 from hierflow.models.families import Family
 from hierflow.models.fingerprint import file_fingerprint
-from hierflow.models.located import folder_or_hub, refuse_revision
+from hierflow.models.located import folder_or_hub, refuse_revision, resolve_model_path
 from hierflow.models.quiet import quiet_libraries
 from hierflow.spec import DiffusionSpec, LoraSpec
 
@@ -100,7 +100,7 @@ def locate_loras(spec: DiffusionSpec, base: Path, family: Family) -> tuple[Lora,
 
 
 def _located(lora: LoraSpec, base: Path, field: str) -> Lora:
-    path = (base / lora.model).resolve()
+    path = resolve_model_path(lora.model, base, f"{field}.model")
     if path.is_file() and path.suffix == ".safetensors":
         refuse_revision(lora.revision, f"{field}.revision")
         if lora.file is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -73,17 +74,42 @@ def test_the_prior_may_lie_elsewhere(model: Path) -> None:
     assert (source.repository.folder, source.prior.folder) == (model / "decoder", model / "prior")
 
 
-@pytest.mark.parametrize("name", ["nonsense", "./missing", "/missing/model", "a/b/c", "~/model"])
-def test_a_name_that_stands_for_nothing_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["nonsense", "./missing", "/missing/model", "a/b/c", "~/missing/model", "models/x.ckpt", "models\\x"]
+)
+def test_a_path_that_leads_nowhere_is_refused_with_where_it_was_looked_for(tmp_path: Path, name: str) -> None:
     error = refused(name, tmp_path)
     assert (error.field, error.value) == ("diffusion.model", name)
-    assert "neither `mini` nor a folder nor a hub id" in str(error)
+    assert "neither `mini` nor a folder nor a hub id" in error.problem
+    assert str(tmp_path / os.path.expanduser(name)) in error.problem
 
 
-def test_a_hub_model_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["\0", "x" * 5000])
+def test_a_name_that_no_file_system_could_hold_is_refused(tmp_path: Path, name: str) -> None:
+    assert refused(name, tmp_path).field == "diffusion.model"
+    assert refused("mini", tmp_path, safety_check=name).field == "diffusion.safety_check"
+
+
+@pytest.mark.parametrize("name", ["x.ckpt", "models/x.pt"])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / name).write_bytes(b"")
+    error = refused(name, tmp_path)
+    assert (error.field, error.value) == ("diffusion.model", name)
+    assert error.problem.startswith("is a file")
+
+
+def test_a_hub_model_that_cannot_be_had_was_looked_for_as_a_folder_first(tmp_path: Path) -> None:
     error = refused("nobody/nothing-decoder", tmp_path)
     assert (error.field, error.value) == ("diffusion.model", "nobody/nothing-decoder")
-    assert "check the id and the network" in str(error)
+    assert str(tmp_path / "nobody" / "nothing-decoder") in error.problem
+    assert "from the hub" in error.problem
+
+
+def test_a_tilde_is_the_home_folder(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(model.parent))
+    source = found("~/model", tmp_path / "elsewhere", prior="~/model/prior")
+    assert (source.repository.folder, source.prior.folder) == (model / "decoder", model / "prior")
 
 
 def test_a_hub_prior_that_cannot_be_had_is_refused(model: Path) -> None:

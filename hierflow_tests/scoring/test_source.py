@@ -81,7 +81,7 @@ def test_what_is_no_such_model_is_refused(folder: Path) -> None:
         with pytest.raises(InputError, match=rf"scoring\.vqa(\.revision)?: '.*' {problem}"):
             locate(name, folder.parent, revision)
 
-    refused("is neither a folder nor a hub id; give one of them", "nowhere")
+    refused("is neither a folder nor a hub id", "nowhere")
     refused("is a revision, which only a model of the hub has; leave it out, or give a hub id", revision="v1")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     refused(r"holds no safetensors weights .*pickled weights are not read")
