@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test browser slow lint docs bench bench-long experiments train-mini gpu dev clean
+.PHONY: setup demo test browser services slow lint docs bench bench-long experiments train-mini gpu dev clean
 
 setup: $(STAMP)
 
@@ -24,6 +24,10 @@ test: setup
 # Needs Chromium or Chrome: on PATH, or in $$CHROMIUM.
 browser: setup
 	$(BIN)/python -m pytest -m browser -rs
+
+# Needs Postgres and Redis: .ci/services installs Debian's packages.
+services: setup
+	$(BIN)/python -m pytest -m services -rs --durations 5
 
 # The same behaviour with many more examples, and a whole training at a tiny scale.
 slow: setup

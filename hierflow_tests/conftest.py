@@ -6,6 +6,7 @@ Dagster's SQLite files outlive no test, so within this process nobody waits unti
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 @event.listens_for(Engine, "connect")
 def _do_not_wait_for_the_disk(connection: Any, record: object) -> None:
-    connection.execute("PRAGMA synchronous = OFF").close()
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF").close()
 
 
 @pytest.fixture(scope="session", autouse=True)
