@@ -118,6 +118,10 @@ and `prompts` must be there.
 A field marked **required** must be given. Relative paths are relative to the document. In {variables},
 `{{{{ env.NAME }}}}` stands for an environment variable, and `{{{{ env('NAME', 'default') }}}}` for one that may be
 missing. Everywhere else `{{{{` is a literal brace.
+
+Text fields take `16:9`, `1.10` and `2024-01-01` as they are written. Without quotes they refuse `yes`, `no`, `on`,
+`off`, `true` and `false`, and text in which YAML reads `{{`, `[` or `: ` as its own signs. Number fields take plain
+decimal digits; they refuse `0123`, `1_000`, `12:30` and `0x10`, which YAML 1.1 reads as other numbers.
 """
 _COLUMNS = "| field | value | default | what it says |\n|---|---|---|---|"
 _PATTERNS = {
@@ -195,7 +199,7 @@ def _value(field: Schema) -> str:
         held = field["additionalProperties"]
         if held is True:
             return "values by name"
-        return "text by name" if held["type"] == "string" else "list of text by name"
+        return "text by name" if "string" in held["type"] else "list of text by name"
     return _TYPES[kind] + _bounds(field)
 
 

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 
 from hierflow.assets.scaffold import ImageSetScaffolder
 from hierflow.assets.schema import Schema, document_schema
-from hierflow.document import image_set
+from hierflow.document import image_set, load_attributes
 from hierflow.errors import InputError
 from hierflow.positions import located
 from hierflow.spec import ImageSetSpec
@@ -62,13 +62,16 @@ class ImageSet(dg.Component, ImageSetSpec, dg.Resolvable):
         Raises:
             InputError: a field is wrong, or an environment variable is not set; file and line are named.
         """
-        try:
+        tree = context.source_position_tree
+        document = Path(tree.position.filename) if tree else None
+        if tree is None or document is None or not document.is_file():
             return image_set(cls, model.model_dump())
+        # From the file, as Dagster's own loader has turned `16:9` into 969 by now.
+        line = tree.position.start.line
+        try:
+            return image_set(cls, load_attributes(document, line))
         except InputError as error:
-            if context.source_position_tree is None:
-                raise
-            place = context.source_position_tree.position
-            raise located(error, Path(place.filename), place.start.line) from None
+            raise located(error, document, line) from None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The set's assets, checks, jobs, sensors and schedule; relative paths are relative to the document."""

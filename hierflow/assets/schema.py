@@ -49,20 +49,23 @@ def _plain(schema: Schema, definitions: dict[str, Schema]) -> Schema:
             other = {"type": other["type"], "pattern": f"^{other['const']}$"}
         elif other != {"type": "null"}:
             raise TypeError(f"no schema for a field of either {given} or {other}")
-        schema = {**given, **other, **schema, "type": [given["type"], other["type"]]}
+        schema = {**given, **other, **schema, "type": [*_types(given), *_types(other)]}
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             schema[key] = _plain(schema[key], definitions)
     if "properties" in schema:
         schema["properties"] = {name: _plain(field, definitions) for name, field in schema["properties"].items()}
         schema["propertyNames"] = {"enum": list(schema["properties"])}
+    if schema.get("type") == "string" and not {"enum", "const", "pattern"} & schema.keys():
+        schema["type"] = ["string", "number"]  # a number is the text it was written as
     return schema
 
 
+def _types(schema: Schema) -> list[str]:
+    return schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+
+
 def _one_source(prompts: Schema) -> Schema:
-    fields = prompts["properties"]
-    for items in (fields["text"]["items"], fields["axes"]["additionalProperties"]["items"]):
-        items["type"] = ["string", "number"]  # a number is the text it was written as
     none = {"description": "no prompts; give one of file, text, template with axes, or table", "maxProperties": 0}
     return {**prompts, "not": none, "dependentSchemas": {one: _no_other(one) for one in _SOURCES[:-1]}}
 

@@ -38,22 +38,49 @@ def read_text(path: Path) -> str:
         InputError: it cannot be read, holds NUL bytes, or is not UTF-8 (the line is named).
     """
     try:
-        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path, remedy="check its permissions") from None
+    return decode_text(data, path)
+
+
+def decode_text(data: bytes, file: Path | str) -> str:
+    """UTF-8 bytes as text, without a byte order mark.
+
+    Args:
+        data: the bytes.
+        file: that holds them, for errors.
+
+    Raises:
+        InputError: they are UTF-16 or binary, or not UTF-8 (the line is named).
+    """
+    if _is_utf16(data):
+        raise InputError("is UTF-16 text, and UTF-8 is expected", file=file, remedy=_UTF8_REMEDY)
+    data = data.removeprefix(codecs.BOM_UTF8)
     if b"\0" in data:
-        raise InputError("is a binary file, not text", file=path, remedy=_UTF8_REMEDY)
+        raise InputError("is a binary file, not text", file=file, remedy=_UTF8_REMEDY)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = len(_LINE_END.split(data[: error.start].decode()))
         raise InputError(
             "is not UTF-8",
-            file=path,
-            field=f"line {line}",
+            file=file,
+            line=line,
             value=data[error.start : error.start + 1],
             remedy=_UTF8_REMEDY,
         ) from None
+
+
+def _is_utf16(data: bytes) -> bool:
+    """Whether bytes are UTF-16 text, with or without a byte order mark."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    is_big_endian, is_little_endian = 0 in data[::2], 0 in data[1::2]  # of Latin characters one byte is zero
+    if is_big_endian == is_little_endian:
+        return False
+    text = data.decode("utf-16-be" if is_big_endian else "utf-16-le", errors="replace")
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def read_lines(path: Path) -> SourceRows:

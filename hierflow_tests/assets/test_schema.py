@@ -62,6 +62,7 @@ def test_every_field_has_a_description_and_a_type() -> None:
         {"storage": {"path": "s3://b/x", "url": "https://example.com"}},
         {"diffusion": {"height": None, "deterministic": None, "guidance_scale": 3}},
         {"assets": {"key_prefix": ["a", "b"], "owners": ["team:x"], "tags": {"a": "b"}, "group": "x"}},
+        {"assets": {"tags": {"a": 1.1}, "key_prefix": [2024]}, "diffusion": {"revision": 1234567}},
         {"cost": {"per_gpu_hour": 2, "per_kwh": 0.3}, "runs": {"tags": {"queue": "gpu"}}},
     ],
 )

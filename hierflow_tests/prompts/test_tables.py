@@ -242,7 +242,7 @@ def test_an_empty_csv_is_refused(tmp_path: Path) -> None:
 
 def test_a_csv_that_is_not_utf8_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"prompt\na dog\ncaf\xe9\n")
-    with pytest.raises(InputError, match=r"line 3: b'.xe9' is not UTF-8"):
+    with pytest.raises(InputError, match=r"t\.csv:3: b'.xe9' is not UTF-8"):
         load_prompts(PromptSource(table="t.csv"), tmp_path)
 
 
