@@ -51,7 +51,7 @@ FAULTS = {
     "a prompt of 100,000 characters": _from_file(
         b"a mug\n" + b"x" * 100_000, "line 2", "xxxxx", "has 100000 characters", "shorten it"
     ),
-    "invalid UTF-8": _from_file(b"a mug\na caf\xe9\n", "line 2", r"\xe9", "is not UTF-8", "save it"),
+    "invalid UTF-8": _from_file(b"a mug\na caf\xe9\n", "prompts.txt:2:", r"\xe9", "is not UTF-8", "save it"),
     "a binary file": _from_file(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary file", "save it"),
     "a file that does not exist": Fault(
         {"prompts": {"file": "gone.txt"}}, ("prompts.file", "'gone.txt'", "does not exist", "give a file's path")
@@ -216,8 +216,8 @@ def _written(content: bytes) -> Callable[[Path], Path]:
         (_written(b"type: [\n"), ("set.yaml:2: ", "is not valid YAML")),
         (_written(b""), ("set.yaml", "is not one YAML mapping", "type: hierflow.ImageSet")),
         (_written(b"- 1\n"), ("set.yaml", "is not one YAML mapping", "type: hierflow.ImageSet")),
-        (_written(b"\xff\xfe\0"), ("set.yaml", "is not UTF-8", "save it")),
-        (_written(b"\0"), ("set.yaml", "is not valid YAML")),
+        (_written(b"\xff\xfe\0"), ("set.yaml", "is UTF-16", "save it")),
+        (_written(b"\0"), ("set.yaml", "is a binary file", "save it")),
         (_written(b"type: hierflow.Imageset\n"), ("set.yaml", "type", "'hierflow.Imageset'", "hierflow.ImageSet")),
         (_written(b"type: hierflow.ImageSet\n"), ("set.yaml", "name", "is missing")),
         (_written(b"type: hierflow.ImageSet\nattribute: {}\n"), ("set.yaml", "attribute", "did you mean attributes")),

@@ -63,7 +63,7 @@ def folder_or_hub(
             f"is neither {' nor '.join([*others, 'a folder', 'a hub id'])} (there is no {path})",
             field=field,
             value=name,
-            remedy="correct the path, or give a hub id (`owner/model`)",
+            remedy="correct the path, or give a hub id (a hub id looks like `owner/model`)",
         )
     try:
         folder = from_hub(name, revision, field, patterns)
@@ -72,7 +72,7 @@ def folder_or_hub(
             f"is not a folder (there is no {path}), and {error.problem}",
             field=field,
             value=name,
-            remedy="check the path, the id and the network",
+            remedy="check the id and the network, or correct the path",
         ) from error
     return Located(folder, folder.name)
 

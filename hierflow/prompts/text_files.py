@@ -80,7 +80,7 @@ def _is_utf16(data: bytes) -> bool:
     if is_big_endian == is_little_endian:
         return False
     text = data.decode("utf-16-be" if is_big_endian else "utf-16-le", errors="replace")
-    return all(character.isprintable() or character.isspace() for character in text)
+    return "\ufffd" not in text and all(character.isprintable() or character.isspace() for character in text)
 
 
 def read_lines(path: Path) -> SourceRows:
