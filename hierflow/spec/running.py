@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from hierflow.spec.cron import NICKNAMES, is_cron
+from hierflow.spec.cron import NICKNAMES, check_cron
 from hierflow.spec.section import Section
 
 GROUP_PATTERN = r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*$"
@@ -34,8 +34,8 @@ class ScheduleSpec(Section):
     @field_validator("cron")
     @classmethod
     def _times(cls, value: str) -> str:
-        if value not in NICKNAMES and not is_cron(value):
-            raise ValueError("is not a cron expression")
+        if value not in NICKNAMES:
+            check_cron(value)
         return value
 
     @field_validator("timezone")
