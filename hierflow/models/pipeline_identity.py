@@ -133,8 +133,9 @@ class PipelineIdentity(PipelineFamily):
         """Refuse what would be without effect; the networks are looked at without their weights."""
         if self.runtime.acceleration != Acceleration():
             family, loaded = self.source.family, self.loaded
-            outlines = [loaded.network_outline(name) for name in (family.denoiser[0], family.decoders[0])]
-            self.runtime.acceleration.check(family.title, *outlines)
+            network, decoder = (loaded.network_outline(name) for name in (family.denoiser[0], family.decoders[0]))
+            has_mask = any("mask" in name for name in self.names)
+            self.runtime.acceleration.check(family.title, network, decoder, self.zeros(1), has_mask=has_mask)
 
     def _timesteps_of(self, scheduler: Any) -> Callable[[], None]:
         import torch

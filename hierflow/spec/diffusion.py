@@ -123,7 +123,8 @@ class DiffusionSpec(Section):
     attention: AttentionName | None = Field(
         None,
         description="The attention backend of the denoiser, by its name in diffusers, where the model takes one, as "
-        "FLUX and Qwen-Image do; by default PyTorch's own.",
+        "FLUX and Qwen-Image do; by default PyTorch's own. Qwen-Image masks its prompts, so it cannot use `flash`, "
+        "`sage`, `_flash_3` and `_native_flash`. What cannot run on this machine is refused.",
     )
     channels_last: bool = Field(
         False, strict=True, description="Keep the denoiser's weights in channels-last order; for UNets only."

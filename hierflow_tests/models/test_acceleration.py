@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -15,8 +16,17 @@ from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.placement import Placement
 from hierflow.models.registry import open_model
 from hierflow.spec import DiffusionSpec
+from hierflow.spec.diffusion import AttentionName
 from hierflow_tests.stages.runs import carry_out, spec_of
-from hierflow_tests.tiny_models import SIZE, save_tiny_flux, save_tiny_kandinsky, save_tiny_stable_diffusion
+from hierflow_tests.tiny_models import (
+    SIZE,
+    save_tiny_flux,
+    save_tiny_flux2,
+    save_tiny_flux2_klein,
+    save_tiny_kandinsky,
+    save_tiny_qwen_image,
+    save_tiny_stable_diffusion,
+)
 
 
 def opened(folder: Path, **settings: Any) -> PipelineAdapter:
@@ -138,8 +148,56 @@ def test_what_would_have_no_effect_is_refused(sd15: Path, flux: Path, tmp_path: 
 
 
 def test_a_backend_that_is_not_installed_is_refused(flux: Path) -> None:
-    with pytest.raises(InputError, match=r"diffusion\.attention: 'sage' is not to be had here .*sageattention"):
+    with pytest.raises(InputError, match="sageattention") as caught:
         _ = opened(flux, attention="sage").identity
+    assert (caught.value.field, caught.value.value) == ("diffusion.attention", "sage")
+
+
+WITHOUT_MASKS = {"flash", "sage", "_flash_3", "_native_flash"}
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_qwen_image(tmp_path_factory.mktemp("qwen"))
+
+
+def refusal(adapter: PipelineAdapter) -> InputError | None:
+    try:
+        _ = adapter.identity
+    except InputError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("model", ["flux", "qwen"])
+def test_those_backends_are_refused_that_fail(model: str, request: pytest.FixtureRequest) -> None:
+    from diffusers.models.attention_dispatch import AttentionBackendName
+
+    folder = request.getfixturevalue(model)
+    plain, accepted = opened(folder), set()
+    usual = predicted(plain)
+    for name in get_args(AttentionName):
+        adapter = opened(folder, attention=name)
+        if (refused := refusal(adapter)) is None:
+            torch.testing.assert_close(predicted(adapter), usual, rtol=1e-3, atol=1e-3)
+            accepted.add(name)
+            continue
+        assert (refused.field, refused.value) == ("diffusion.attention", name)
+        assert ("mask" in refused.problem) == (model == "qwen" and name in WITHOUT_MASKS)
+        assert "denoiser" not in vars(adapter.loaded)  # no weight was loaded for that
+        for module in plain.network.modules():
+            if hasattr(processor := getattr(module, "processor", None), "_attention_backend"):
+                processor._attention_backend = AttentionBackendName(name)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - each backend has an error of its own
+            predicted(plain)
+    assert {"_native_math", "flex"} <= accepted
+    assert ("_native_flash" in accepted) == (model == "flux")
+
+
+@pytest.mark.parametrize("save", [save_tiny_flux, save_tiny_flux2, save_tiny_flux2_klein, save_tiny_qwen_image])
+def test_only_qwen_image_masks_its_attention(save: Callable[[Path], Path], tmp_path: Path) -> None:
+    adapter = opened(save(tmp_path), attention="_native_flash")
+    assert (refusal(adapter) is not None) == (save is save_tiny_qwen_image)
 
 
 def test_by_layers_nothing_but_a_layer_is_moved_and_no_bit_changes(
