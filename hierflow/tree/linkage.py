@@ -18,6 +18,9 @@ from hierflow.tree.distances import Float, condensed_cosine_distances
 Merges = tuple[npt.NDArray[np.int64], Float]
 """The two children of every merge (N - 1, 2), numbered as scipy does, and the heights (N - 1,), ascending."""
 
+BLOCK_ROWS = 4096
+"""Rows of the Gram matrix per product: OpenBLAS crashes on ``E @ E.T`` of more than about 15,000 rows."""
+
 
 def ward(E: Float) -> Merges:
     """Ward's minimum-variance criterion on cosine distances (scipy)."""
@@ -39,7 +42,7 @@ def centroid(E: Float) -> Merges:
     other), so a parent takes the largest of its own and its children's heights.
     """
     n = len(E)
-    pairs = _NearestPairs(E @ E.T)
+    pairs = _NearestPairs(_gram(E))
     node, height_of_slot = np.arange(n), np.zeros(n)
     merges, heights = np.zeros((n - 1, 2), dtype=np.int64), np.zeros(n - 1)
     for merge in range(n - 1):
@@ -49,6 +52,15 @@ def centroid(E: Float) -> Merges:
         node[i], height_of_slot[i] = n + merge, heights[merge]
         pairs.merge(i, j)
     return merges, heights
+
+
+def _gram(E: Float) -> Float:
+    gram = np.empty((len(E), len(E)))
+    for start in range(0, len(E), BLOCK_ROWS):
+        stop = start + BLOCK_ROWS
+        np.matmul(E[start:stop], E[start:].T, out=gram[start:stop, start:])
+        gram[stop:, start:stop] = gram[start:stop, stop:].T
+    return gram
 
 
 class _NearestPairs:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 
-from hierflow.tree import LINKAGES, EmbeddingTree
+from hierflow.tree import LINKAGES, EmbeddingTree, linkage, memory
 from hierflow_tests.oracles.centroid import eq45_tree
 
 
@@ -58,6 +58,24 @@ def test_centroid_is_the_papers_equations(seed: int, prompts: int, dimensions: i
     tree = EmbeddingTree.from_embeddings(E, "centroid")
     np.testing.assert_array_equal(tree.merges, merges)
     np.testing.assert_allclose(tree.heights, heights, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 20, 59, 60])
+def test_centroid_in_blocks_is_the_same_tree(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    E = np.random.default_rng(rows).integers(-50, 50, size=(60, 8))  # whole numbers: sums are exact in any order
+    whole = EmbeddingTree.from_embeddings(E, "centroid")
+    monkeypatch.setattr(linkage, "BLOCK_ROWS", rows)
+    blocks = EmbeddingTree.from_embeddings(E, "centroid")
+    np.testing.assert_array_equal(blocks.merges, whole.merges)
+    np.testing.assert_array_equal(blocks.heights, whole.heights)
+
+
+@pytest.mark.slow
+def test_centroid_of_as_many_prompts_as_crash_one_product() -> None:
+    if not memory.has_room(20_000):
+        pytest.skip("a tree of 20,000 prompts takes 3.2 GB of memory")
+    tree = EmbeddingTree.from_embeddings(embeddings(0, 20_000, 768, 1.0), "centroid")
+    assert sorted(tree.merges.ravel()) == list(range(2 * 20_000 - 2))
 
 
 def test_centroid_weighs_every_prompt_once_and_not_every_cluster() -> None:
