@@ -287,7 +287,7 @@ def test_there_is_nothing_to_tell_before_the_first_run(tmp_path: Path, verb: str
 def test_more_prompts_than_the_machine_can_cluster_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setattr(memory, "machine_bytes", lambda: memory.tree_bytes(3))
+    monkeypatch.setattr(memory, "available_bytes", lambda: memory.tree_bytes(3))
     document = write_document(tmp_path)
     ended = command(verb, document)
     assert ended.code == 2

@@ -97,7 +97,7 @@ def test_a_rebuild_can_be_asked_for_in_the_launchpad(original: Served, copied: S
 def test_a_tree_that_has_outgrown_the_machine_is_compared_with_none(
     copied: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "machine_bytes", lambda: memory.tree_bytes(3))
+    monkeypatch.setattr(memory, "available_bytes", lambda: memory.tree_bytes(3))
     write_document(copied.document.parent, prompts={"text": EDITED})
     result = copied.execute(NAMES.plan_job)
     assert result.success

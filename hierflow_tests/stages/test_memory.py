@@ -20,7 +20,7 @@ MORE = [*PROMPTS, "a red stool"]
 
 @pytest.fixture
 def room_for_six(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "machine_bytes", lambda: memory.tree_bytes(len(PROMPTS)))
+    monkeypatch.setattr(memory, "available_bytes", lambda: memory.tree_bytes(len(PROMPTS)))
 
 
 @pytest.mark.usefixtures("room_for_six")
