@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = 512
-"""Rows compared with all others at a time: 2,000 images are four blocks of 8 MB."""
-_NONE = np.empty(0, dtype=np.int64)
-
-
 MOST = 1000
 """Pairs that are kept, the most alike: of N images that are all alike there are N (N - 1) / 2."""
+WORKING_MEMORY = 16.0
+"""MiB of distances at a time."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +41,22 @@ def near_duplicates(embeddings: NDArray[np.float64], prompts: Sequence[str], thr
     Raises:
         ValueError: the numbers of embeddings and prompts differ.
     """
+    from sklearn.metrics import pairwise_distances_chunked
+
     if len(embeddings) != len(prompts):
         raise ValueError(f"{len(embeddings)} embeddings for {len(prompts)} prompts")
     _, kind = np.unique(np.asarray(prompts, dtype=str), return_inverse=True)
-    found, pairs, similarity = 0, np.empty((0, 2), dtype=np.int64), np.empty(0)
-    for start in range(0, len(embeddings), _ROWS):
-        block = embeddings[start : start + _ROWS]
-        cosines = block @ embeddings[start:].T  # of rows before `start` the block before has told
-        near = np.triu(cosines >= threshold, 1) & (kind[start : start + len(block), None] != kind[None, start:])
-        found += int(np.count_nonzero(near))
-        here = _highest(np.where(near, cosines, -np.inf).ravel(), int(np.count_nonzero(near)))
-        rows, columns = np.divmod(here, cosines.shape[1])
-        pairs = np.concatenate([pairs, np.column_stack([rows, columns]) + start])
-        similarity = np.concatenate([similarity, cosines[rows, columns]])
-        closest = np.lexsort((pairs[:, 1], pairs[:, 0], -similarity))[:MOST]
-        pairs, similarity = pairs[closest], similarity[closest]
-    return NearDuplicates(found, pairs, similarity)
-
-
-def _highest(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """The places of the `count` highest values, :data:`MOST` at most, in any order."""
-    kept = min(count, MOST)
-    places: NDArray[np.int64] = np.argpartition(values, len(values) - kept)[len(values) - kept :] if kept else _NONE
-    return places
+    count, start = 0, 0
+    pairs, distances = np.empty((0, 2), dtype=np.int64), np.empty(0)
+    blocks = pairwise_distances_chunked(embeddings, metric="cosine", working_memory=WORKING_MEMORY)
+    for block in blocks if prompts else ():
+        near = np.triu(block <= 1 - threshold, start + 1) & (kind[start : start + len(block), None] != kind)
+        flat = np.flatnonzero(near)
+        closest = flat[np.argsort(block.ravel()[flat], kind="stable")[:MOST]]
+        rows, columns = np.divmod(closest, len(embeddings))
+        pairs = np.concatenate([pairs, np.column_stack([start + rows, columns])])
+        distances = np.concatenate([distances, block[rows, columns]])
+        order = np.argsort(distances, kind="stable")[:MOST]
+        pairs, distances = pairs[order], distances[order]
+        count, start = count + len(flat), start + len(block)
+    return NearDuplicates(count, pairs, 1 - distances)

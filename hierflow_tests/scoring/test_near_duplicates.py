@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,7 +41,7 @@ def test_blocks_find_what_a_loop_over_pairs_finds(seed: int, count: int, block: 
         if prompts[one] != prompts[other] and embeddings[one] @ embeddings[other] >= threshold
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_ROWS", block)
+        patch.setattr(module, "WORKING_MEMORY", block * max(count, 1) * 8 / 2**20)
         found = near_duplicates(embeddings, prompts, threshold)
     assert {tuple(pair) for pair in found.pairs.tolist()} == expected
     assert len(found.pairs) == found.found == len(expected)
@@ -51,11 +53,19 @@ def test_of_many_all_are_counted_and_the_closest_kept(seed: int, block: int, mos
     embeddings, prompts = units(seed, 20), [str(row) for row in range(20)]
     everything = near_duplicates(embeddings, prompts, -0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_ROWS", block)
+        patch.setattr(module, "WORKING_MEMORY", block * 20 * 8 / 2**20)
         patch.setattr(module, "MOST", most)
         found = near_duplicates(embeddings, prompts, -0.5)
     assert found.found == everything.found
     assert found.pairs.tolist() == everything.pairs[:most].tolist()
+
+
+def test_pairs_that_are_equally_alike_stay_in_order() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WORKING_MEMORY", 7 * 60 * 8 / 2**20)
+        found = near_duplicates(np.tile([0.6, 0.8], (60, 1)), [str(row) for row in range(60)], 0.9)
+    assert found.found == 60 * 59 // 2
+    assert found.pairs.tolist() == list(map(list, itertools.combinations(range(60), 2)))[: module.MOST]
 
 
 def test_wrong_numbers_are_refused() -> None:
