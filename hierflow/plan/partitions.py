@@ -59,11 +59,15 @@ def leaves_of(tree: EmbeddingTree, subtrees: Sequence[int]) -> Int:
 
 
 def most_central(embeddings: npt.NDArray[np.float64], leaves: Int) -> int:
-    """The prompt of `leaves` closest in direction to their mean embedding; the first of equals."""
+    """The prompt of `leaves` closest in direction to their mean embedding; the first of equals.
+
+    Two prompts are always equally close, so cosines within rounding count as equal.
+    """
     rows = embeddings[leaves]
     lengths = np.linalg.norm(rows, axis=1)
     directions = rows / np.where(lengths > 0, lengths, 1.0)[:, None]
-    return int(leaves[int(np.argmax(directions @ directions.mean(axis=0)))])
+    cosines = directions @ directions.mean(axis=0)
+    return int(leaves[int(np.argmax(cosines >= cosines.max() - 1e-9))])
 
 
 def new_key(label: str, text_hashes: Sequence[str], taken: Collection[str]) -> str:

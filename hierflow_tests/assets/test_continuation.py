@@ -109,7 +109,9 @@ def test_an_edit_launches_what_it_has_changed(served: Served, tiny_learned: Path
     _written(served.document.parent, tiny_learned, prompts={"text": [*FOUR[:3], "a green chair"]})
     served.execute(NAMES.plan_job)
     after = served.versions("denoising_plan")
-    changed = [key for key in after if after[key] != before.get(key)]
+    plan = served.served.stage("r", "i").store.plans.current()
+    assert plan is not None
+    changed = [key for key in plan.document.keys if after[key] != before.get(key)]
     assert changed
     assert any(after[key] == before.get(key) for key in after)
     assert ticks(served) == [[key] for key in changed] + REPORTS

@@ -99,6 +99,8 @@ def test_the_most_central_prompt_is_the_one_closest_in_direction_to_the_mean() -
     E = np.array([[0.0, 9.0], [1.0, 0.0], [5.0, 5.0], [0.0, 0.0]])
     assert most_central(E, np.array([0, 1, 2, 3])) == 2  # lengths have no say
     assert most_central(E, np.array([0, 1])) == 0  # the first of equals
+    pairs = np.random.default_rng(0).normal(size=(200, 2, 768))
+    assert {most_central(pair, np.array([0, 1])) for pair in pairs} == {0}  # though their cosines round differently
     assert most_central(E, np.array([3])) == 3
 
 
