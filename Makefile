@@ -5,7 +5,7 @@ PYTHON ?= python3
 DOCUMENT ?= prompts/mini_catalog.yaml
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test browser services slow lint docs bench bench-long experiments train-mini gpu dev clean
+.PHONY: setup demo test browser services wheel-test slow lint docs bench bench-long experiments train-mini gpu dev clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ browser: setup
 # Needs Postgres and Redis: .ci/services installs Debian's packages.
 services: setup
 	$(BIN)/python -m pytest -m services -rs --durations 5
+
+# Builds the package, installs it with its dependencies into an environment outside the checkout, and makes a set there.
+wheel-test: setup
+	$(BIN)/python -m pytest -m wheel
 
 # The same behaviour with many more examples, and a whole training at a tiny scale.
 slow: setup
