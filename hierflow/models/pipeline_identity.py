@@ -13,7 +13,7 @@ from hierflow.models.acceleration import Acceleration
 from hierflow.models.cache import remember, remembered
 from hierflow.models.pipeline_family import PipelineFamily
 from hierflow.models.sampler import Sampler
-from hierflow.models.schedulers import make_sampler, make_scheduler, sampler_identity
+from hierflow.models.schedulers import make_sampler, make_scheduler, plain_config, sampler_identity
 from hierflow.models.tap import TappedPipeline
 from hierflow.plan.identity import SamplingIdentity
 
@@ -88,10 +88,10 @@ class PipelineIdentity(PipelineFamily):
     def _sampler_key(self) -> str:
         spec = self.spec
         return digest(
-            "hierflow sampler 1",
+            "hierflow sampler 2",
             version("diffusers"),
-            self._scheduler_config,
-            [spec.scheduler, dict(spec.scheduler_options), spec.steps, self.height, self.width],
+            plain_config(self._scheduler_config),
+            [spec.scheduler, plain_config(spec.scheduler_options), spec.steps, self.height, self.width],
             self._denoiser_weights,
             self.decoder_fingerprint,
         )

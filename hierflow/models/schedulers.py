@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from hierflow.errors import InputError
 from hierflow.models.quiet import quiet_diffusers
@@ -25,11 +26,20 @@ _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
     "flow_euler": ("FlowMatchEulerDiscreteScheduler", {}),
 }
-_OWN_ONLY = {"unclip": "UnCLIPScheduler"}
+_OWN_ONLY = {
+    "unclip": "UnCLIPScheduler",
+    "edm_euler": "EDMEulerScheduler",
+    "edm_dpmpp_2m": "EDMDPMSolverMultistepScheduler",
+}
 """Samplers that a model may come with, but that no document can name: they suit nothing else."""
-_STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "lcm", "dpmpp_2m_sde", "unclip"})
-_FLOW = frozenset({"flow_euler"})
+_STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "lcm", "unclip"})
 _LEARNED_VARIANCE = "variance_type"
+_TRAINING = (
+    *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type"),
+    *("shift", "flow_shift"),
+)
+"""Settings that describe how the model was trained: every sampler needs the same, whatever its own defaults are."""
+_NO_SAMPLE_PREDICTION = frozenset({"EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "PNDMScheduler"})
 
 
 def make_scheduler(name: str | None, config: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Any:
@@ -46,34 +56,30 @@ def make_scheduler(name: str | None, config: Mapping[str, Any], options: Mapping
     Raises:
         InputError: the scheduler does not suit the model, or an option is none of its.
     """
-    import diffusers
-
-    own, settings = str(config.get("_class_name")), dict[str, Any]()
-    if name is None:
-        class_name, shared = _branching(own), dict(config)
-    else:
-        _check_kind(name, own)
-        class_name, settings = _CLASSES[name]
-        shared = {key: value for key, value in config.items() if name == "ddpm" or key != _LEARNED_VARIANCE}
-    kind = getattr(diffusers, class_name)
-    _check_options(kind, options or {})
-    try:
-        with quiet_diffusers():  # it warns of every setting that only the model's own scheduler knows
-            return kind.from_config({**shared, "_class_name": class_name}, **{**settings, **(options or {})})
-    except (ValueError, TypeError, NotImplementedError) as error:
+    options, own = options or {}, str(config.get("_class_name"))
+    model = _parameterization(own, config)
+    if name is None and own not in {kind for kind, _ in _CLASSES.values()} | set(_OWN_ONLY.values()):
+        # Those that draw their noise from a Brownian tree cannot be taken up midway.
+        problem = "is the model's own scheduler, which hierflow cannot branch"
+        raise _unsuitable(problem, own, config, model)
+    made = _from_config(name, config, options)
+    if _fits(made, model):
+        return made
+    if options and _fits(_from_config(name, config, {}), model):
         raise InputError(
-            f"do not go together ({str(error).splitlines()[0]})",
+            f"do not suit this model, which needs {model}",
             field="diffusion.scheduler_options",
-            value=dict(options or {}),
-            remedy="leave out what does not belong",
-        ) from error
+            value=dict(options),
+            remedy="leave out what changes that; the model's own scheduler_config.json says how it was trained",
+        )
+    raise _unsuitable(f"does not suit this model, which needs {model} (its own is {own})", name or own, config, model)
 
 
 def make_sampler(scheduler: Any, steps: int, set_timesteps: Callable[[], None]) -> Sampler:
     """`scheduler` with its `steps` steps set by `set_timesteps`.
 
     Raises:
-        InputError: it cannot take exactly so many different steps.
+        InputError: it cannot take exactly so many different steps, or not those that the model's pipeline sets.
     """
     counts = _evaluations_a_step(scheduler, steps)
     trained = int(scheduler.config.num_train_timesteps)
@@ -81,7 +87,14 @@ def make_sampler(scheduler: Any, steps: int, set_timesteps: Callable[[], None]) 
         if steps <= trained:
             set_timesteps()
         whole = steps <= trained and _are_steps(scheduler.timesteps.tolist(), counts)
-    except ValueError:  # LCM: more than it was distilled for
+    except (ValueError, AssertionError) as error:  # LCM: more than it was distilled for
+        if type(scheduler).__name__ != "LCMScheduler":
+            raise InputError(
+                "cannot take the sigmas or the shift that this model's pipeline sets",
+                field="diffusion.scheduler",
+                value=_name(type(scheduler).__name__, scheduler.config),
+                remedy="leave it out",
+            ) from error
         whole = False
     if not whole:
         raise InputError(
@@ -105,7 +118,7 @@ def scheduler_identity(scheduler: Any) -> dict[str, Any]:
     config = {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
     return {
         "class": type(scheduler).__name__,
-        "config": {key: _plain(value) for key, value in config.items() if _is_plain(value)},
+        "config": {key: plain_config(value) for key, value in config.items() if _is_plain(value)},
         "timesteps": [float(step) for step in scheduler.timesteps],
     }
 
@@ -117,7 +130,9 @@ def scheduler_name(identity: Mapping[str, Any]) -> str:
 
 def draws_noise(identity: Mapping[str, Any]) -> bool:
     """Whether the scheduler of a :func:`scheduler_identity` adds noise at its steps."""
-    return scheduler_name(identity) in _STOCHASTIC or bool(identity["config"].get("stochastic_sampling"))
+    config = identity["config"]
+    is_sde = str(config.get("algorithm_type")).startswith("sde")
+    return scheduler_name(identity) in _STOCHASTIC or is_sde or bool(config.get("stochastic_sampling"))
 
 
 def _name(class_name: str, config: Mapping[str, Any]) -> str:
@@ -127,33 +142,91 @@ def _name(class_name: str, config: Mapping[str, Any]) -> str:
     return known[class_name]
 
 
-def _branching(own: str) -> str:
-    """A model's own scheduler class, if it is known to branch.
+class _Parameterization(NamedTuple):
+    """What a network was trained to predict, and at which noise levels."""
 
-    Raises:
-        InputError: it is not; those that draw their noise from a Brownian tree cannot be taken up midway.
-    """
-    if own not in {class_name for class_name, _ in _CLASSES.values()} | set(_OWN_ONLY.values()):
+    sigmas: str
+    prediction: str
+    is_zero_snr: bool
+
+    def __str__(self) -> str:
+        zero_snr = " rescaled to zero terminal SNR" if self.is_zero_snr else ""
+        return f"{self.sigmas} sigmas{zero_snr} and {self.prediction} as its prediction type"
+
+
+def _parameterization(class_name: str, config: Mapping[str, Any]) -> _Parameterization:
+    """What a scheduler of this class and configuration expects of the network."""
+    settings = _settings(class_name, config)
+    is_flow = class_name.startswith("FlowMatch")
+    if is_flow or settings.get("use_flow_sigmas"):
+        sigmas = "flow matching"
+    elif class_name.startswith(("EDM", "CosineDPM")) or settings.get("timestep_type") == "continuous":
+        sigmas = "EDM"
+    else:
+        sigmas = "beta schedule" if "beta_schedule" in settings else class_name
+    prediction = "flow_prediction" if is_flow else str(settings.get("prediction_type", "epsilon"))
+    return _Parameterization(sigmas, prediction, bool(settings.get("rescale_betas_zero_snr")))
+
+
+def _settings(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in `config` that the class reads, and its defaults for the others."""
+    import diffusers
+
+    kind = getattr(diffusers, class_name, None)
+    parameters = inspect.signature(kind.__init__).parameters if kind is not None else {}
+    if "num_train_timesteps" not in parameters:  # a class that is not installed
+        return dict(config)
+    return {name: config.get(name, known.default) for name, known in parameters.items() if name != "self"}
+
+
+def _fits(scheduler: Any, model: _Parameterization) -> bool:
+    """Whether the scheduler expects what the model predicts, and has a formula for it."""
+    name = type(scheduler).__name__
+    is_known = model.prediction != "sample" or name not in _NO_SAMPLE_PREDICTION
+    if model.prediction == "flow_prediction":
+        predicts_noise = str(scheduler.config.get("algorithm_type")).endswith("dpmsolver")
+        is_known = name.startswith("FlowMatch") or ("use_flow_sigmas" in _settings(name, {}) and not predicts_noise)
+    return is_known and _parameterization(name, scheduler.config) == model
+
+
+def _unsuitable(problem: str, value: str, config: Mapping[str, Any], model: _Parameterization) -> InputError:
+    """The error for a sampler that cannot be used; it names those that can."""
+    fitting = []
+    for name in sorted(_CLASSES):
+        with suppress(InputError):
+            if _fits(_from_config(name, config, {}), model):
+                fitting.append(name)
+    remedy = f"take one of {', '.join(fitting)}" if fitting else "take the model's own, or another model"
+    return InputError(problem, field="diffusion.scheduler", value=value, remedy=remedy)
+
+
+def _from_config(name: str | None, config: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """The scheduler that diffusers makes of a model's configuration, whether it suits the model or not."""
+    import diffusers
+
+    own, settings = str(config.get("_class_name")), dict[str, Any]()
+    if name is None:
+        class_name, shared = own, dict(config)
+    else:
+        class_name, settings = _CLASSES[name]
+        shared = {key: value for key, value in config.items() if name == "ddpm" or key != _LEARNED_VARIANCE}
+        known, trained = _settings(class_name, {}), _settings(own, config)
+        trained["flow_shift"], trained["shift"] = trained.get("shift"), trained.get("flow_shift")  # two names for one
+        for key in _TRAINING:
+            if key in known and key not in config and trained.get(key) is not None:
+                shared[key] = trained[key]
+    kind = getattr(diffusers, class_name)
+    _check_options(kind, options)
+    try:
+        with quiet_diffusers():  # it warns of every setting that only the model's own scheduler knows
+            return kind.from_config({**shared, "_class_name": class_name}, **{**settings, **options})
+    except (ValueError, TypeError, NotImplementedError) as error:
         raise InputError(
-            f"is the model's own scheduler, which hierflow cannot branch ({', '.join(sorted(_CLASSES))} it can)",
-            field="diffusion.scheduler",
-            value=own,
-            remedy="name one of these",
-        )
-    return own
-
-
-def _check_kind(name: str, own: str) -> None:
-    """Flow models predict a velocity along a straight path, and other samplers would take it for noise."""
-    is_flow = own.startswith("FlowMatch")
-    if (name in _FLOW) == is_flow:
-        return
-    raise InputError(
-        f"does not suit this model, whose own is {own}",
-        field="diffusion.scheduler",
-        value=name,
-        remedy=f"leave it out, or take one of {', '.join(sorted(n for n in _CLASSES if (n in _FLOW) == is_flow))}",
-    )
+            f"do not go together ({str(error).splitlines()[0]})" if options else f"cannot be used ({error})",
+            field="diffusion.scheduler_options" if options else "diffusion.scheduler",
+            value=dict(options) if options else name or own,
+            remedy="leave out what does not belong",
+        ) from error
 
 
 def _check_options(kind: Any, options: Mapping[str, Any]) -> None:
@@ -193,8 +266,10 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, list, tuple, dict))
 
 
-def _plain(value: Any) -> Any:
-    """`value` as JSON can say it, which knows no infinity (the default of DPM++'s `lambda_min_clipped`)."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
+def plain_config(value: Any) -> Any:
+    """A scheduler's setting as JSON can say it, which knows no infinity (`lambda_min_clipped` of DPM++ is one)."""
+    if isinstance(value, Mapping):
+        return {key: plain_config(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_config(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

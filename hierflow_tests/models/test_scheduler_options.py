@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, get_args
 
 import pytest
 
 from hierflow.errors import InputError
-from hierflow.models.schedulers import draws_noise, make_scheduler, scheduler_identity, scheduler_name
+from hierflow.hashing import digest
+from hierflow.models.schedulers import draws_noise, make_scheduler, plain_config, scheduler_identity, scheduler_name
 from hierflow.spec import SchedulerName
 from hierflow_tests.models.literal import overheard, sampler_of
 
@@ -56,13 +58,87 @@ def test_an_own_solver_keeps_what_its_name_would_set() -> None:
     assert make_scheduler("dpmpp_2m", own).config.solver_order == 2
 
 
-@pytest.mark.parametrize(
-    "own", ["DPMSolverSDEScheduler", "CosineDPMSolverMultistepScheduler", "VQDiffusionScheduler"]
-)
+@pytest.mark.parametrize("own", ["DPMSolverSDEScheduler", "KDPM2DiscreteScheduler"])
 def test_an_own_sampler_that_cannot_branch_is_refused_with_those_that_can(own: str) -> None:
     with pytest.raises(InputError, match=rf"diffusion\.scheduler: '{own}' is .* cannot branch.*ddim, ddpm, deis"):
         make_scheduler(None, {**OWN, "_class_name": own})
     assert make_scheduler("ddim", {**OWN, "_class_name": own}).config.beta_end == 0.012
+
+
+ALL = set(NAMES) - {"flow_euler"}
+FLOW_SOLVERS = {"deis", "dpmpp_2m", "dpmpp_2m_sde", "flow_euler", "unipc"}
+V_PREDICTION = {**OWN, "prediction_type": "v_prediction"}
+CONTINUOUS = {"_class_name": "EulerDiscreteScheduler", "timestep_type": "continuous", "sigma_max": 700.0}
+BY_FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+MODELS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "epsilon": (OWN, ALL),
+    "v-prediction": (V_PREDICTION, ALL),
+    "zero-snr": ({**V_PREDICTION, "rescale_betas_zero_snr": True}, ALL - {"deis", "heun", "pndm"}),
+    "sample": ({**OWN, "prediction_type": "sample"}, ALL - {"euler_ancestral", "heun", "pndm"}),
+    "edm-dpm": ({"_class_name": "EDMDPMSolverMultistepScheduler"}, set()),
+    "edm-euler": ({"_class_name": "EDMEulerScheduler", "prediction_type": "v_prediction"}, set()),
+    "cosine": ({"_class_name": "CosineDPMSolverMultistepScheduler"}, set()),
+    "continuous": (CONTINUOUS, {"euler"}),
+    "flow": (FLOW, {"flow_euler"}),
+    "flow-heun": ({**FLOW, "_class_name": "FlowMatchHeunDiscreteScheduler"}, {"flow_euler"}),
+    "unipc-flow": ({"_class_name": "UniPCMultistepScheduler", **BY_FLOW, "flow_shift": 3.0}, FLOW_SOLVERS),
+    "dpm-flow": ({"_class_name": "DPMSolverMultistepScheduler", **BY_FLOW, "flow_shift": 3.0}, FLOW_SOLVERS),
+    "vq": ({"_class_name": "VQDiffusionScheduler"}, set()),
+    "unknown": ({"_class_name": "NoSuchScheduler"}, set()),
+}
+"""Models by the scheduler they come with, and the samplers that suit them."""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_only_samplers_that_fit_the_models_sigmas_and_prediction_are_taken(model: str) -> None:
+    config, fitting = MODELS[model]
+    for name in NAMES:
+        if name in fitting:
+            make_scheduler(name, config)
+            continue
+        with pytest.raises(InputError) as caught:
+            make_scheduler(name, config)
+        assert (caught.value.field, caught.value.value) == ("diffusion.scheduler", name)
+        assert set(str(caught.value.remedy).replace(",", "").split()) & set(NAMES) == fitting
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "options"),
+    [
+        ("epsilon", None, {"prediction_type": "v_prediction"}),
+        ("epsilon", "ddim", {"rescale_betas_zero_snr": True}),
+        ("epsilon", "euler", {"timestep_type": "continuous"}),
+        ("epsilon", "unipc", BY_FLOW),
+        ("zero-snr", "ddim", {"rescale_betas_zero_snr": False}),
+        ("unipc-flow", None, {"use_flow_sigmas": False}),
+        ("unipc-flow", "dpmpp_2m", {"algorithm_type": "dpmsolver"}),
+        ("edm-euler", None, {"prediction_type": "epsilon"}),
+    ],
+)
+def test_options_that_change_what_the_model_was_trained_for_are_refused(
+    model: str, name: str | None, options: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        make_scheduler(name, MODELS[model][0], options)
+    assert (caught.value.field, caught.value.value) == ("diffusion.scheduler_options", options)
+
+
+def test_a_flow_model_takes_a_solver_that_options_set_up_for_flows() -> None:
+    made = make_scheduler("dpmpp_2m", FLOW, BY_FLOW)
+    assert (made.config.use_flow_sigmas, made.config.flow_shift) == (True, 3.0)
+    assert make_scheduler("flow_euler", MODELS["unipc-flow"][0]).config.shift == 3.0
+
+
+def test_what_a_models_config_leaves_out_is_what_its_own_class_has() -> None:
+    assert make_scheduler("ddim", {"_class_name": "LCMScheduler"}).config.beta_schedule == "scaled_linear"
+
+
+def test_infinite_settings_have_an_identity() -> None:
+    own = {**OWN, "_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -math.inf}
+    identity = scheduler_identity(sampler_of(None, own, 5).scheduler)
+    assert identity["config"]["lambda_min_clipped"] == "-inf"
+    assert digest(identity) == digest(scheduler_identity(sampler_of(None, own, 5).scheduler))
+    assert plain_config({"a": [math.nan, (math.inf, 1.5)]}) == {"a": ["nan", ["inf", 1.5]]}
 
 
 def test_options_have_the_last_word_and_are_part_of_the_identity() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,84 @@ def test_grafts_leave_between_steps(made: Made, name: str, tmp_path: Path) -> No
 def test_the_models_own_sampler_is_the_default(made: Made) -> None:
     own, named = made.adapter().identity, made.adapter(scheduler="pndm").identity
     assert own.root(0) == named.root(0)
+
+
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+OWN: dict[str, tuple[str, Any]] = {
+    "dpm": ("sd15", diffusers.DPMSolverMultistepScheduler(**BETAS)),  # its file says -Infinity
+    "edm-dpm": ("sd15", diffusers.EDMDPMSolverMultistepScheduler()),
+    "edm-euler": ("sd15", diffusers.EDMEulerScheduler(prediction_type="v_prediction", sigma_max=120.0)),
+    "unipc-flow": ("sd3-without-t5", diffusers.UniPCMultistepScheduler(**FLOW, flow_shift=3.0)),
+}
+"""Schedulers that models come with, and the family of one that does."""
+
+
+@pytest.fixture(scope="module")
+def plain_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Path]]:
+    wanted = {family for family, _ in OWN.values()}
+    cases = (case for case in CASES if case.name in wanted)
+    return {case.name: (case, case.save(tmp_path_factory.mktemp(case.name))) for case in cases}
+
+
+def with_scheduler(plain: tuple[Any, Path], scheduler: Any, folder: Path) -> Made:
+    """The same model, as if it came with another scheduler."""
+    case, plain_folder = plain
+    shutil.copytree(plain_folder, folder)
+    scheduler.save_pretrained(folder / "scheduler")
+    return Made(case, folder)
+
+
+def assert_pipelines_images(made: Made, own: Any, **settings: Any) -> None:
+    pixels = carry_out(made.spec(tau=0.0, prompts=PROMPTS[:2], **settings)).pixels()
+    for text in PROMPTS[:2]:
+        _, image = made.pipelines_own(text, text_hash(text), type(own).from_config(own.config))
+        assert np.array_equal(pixels[text, 0], (image * 255).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_images_by_a_models_own_scheduler_are_the_pipelines(
+    name: str, plain_folders: dict[str, tuple[Any, Path]], tmp_path: Path
+) -> None:
+    family, scheduler = OWN[name]
+    model = with_scheduler(plain_folders[family], scheduler, tmp_path / "model")
+    assert_pipelines_images(model, scheduler)
+
+
+def test_flow_samplers_keep_a_flow_models_shift(plain_folders: dict[str, tuple[Any, Path]], tmp_path: Path) -> None:
+    _, unipc = OWN["unipc-flow"]
+    flow_euler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    dpm = diffusers.DPMSolverMultistepScheduler(**FLOW, flow_shift=3.0)
+    with_unipc = with_scheduler(plain_folders["sd3-without-t5"], unipc, tmp_path / "unipc")
+    assert_pipelines_images(with_unipc, flow_euler, scheduler="flow_euler")
+    with_euler = with_scheduler(plain_folders["sd3-without-t5"], flow_euler, tmp_path / "euler")
+    assert_pipelines_images(with_euler, dpm, scheduler="dpmpp_2m", scheduler_options=FLOW)
+
+
+def test_an_edm_solver_branches_and_goes_on_from_the_store(
+    plain_folders: dict[str, tuple[Any, Path]], tmp_path: Path
+) -> None:
+    family, scheduler = OWN["edm-dpm"]
+    model = with_scheduler(plain_folders[family], scheduler, tmp_path / "model")
+    spec = model.spec().model_copy(update={"partitions": spec_of(model.folder, max_prompts=1).partitions})
+    compiled, prompts = planned(stage_of(spec))
+    assert denoise_trunk(stage_of(spec), compiled, prompts, compiled.document.keys) > 0
+    for key in compiled.document.keys:
+        make_partition(stage_of(spec), compiled, prompts, key)
+    run = carry_out(spec)
+    assert run.compiled.plan.is_split.any()
+    expected, latents = model.transcribed(run, scheduler), run.latents()
+    for text in PROMPTS:
+        leaf = run.compiled.planted.leaf_of[text_hash(text)]
+        assert torch.equal(latents[text, 0], expected[leaf : leaf + 1]), text
+
+
+def test_a_sampler_that_a_flow_pipeline_cannot_set_up_is_refused(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "flux-schnell")
+    flux = Made(case, case.save(tmp_path))
+    with pytest.raises(InputError) as caught:
+        _ = flux.adapter(scheduler="dpmpp_2m", scheduler_options=FLOW).identity
+    assert (caught.value.field, caught.value.value) == ("diffusion.scheduler", "dpmpp_2m")
 
 
 def test_samplers_that_know_nothing_of_flows_are_refused_for_flow_models(tmp_path: Path) -> None:
