@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierflow.scoring import near_duplicates as module
@@ -31,6 +31,7 @@ def test_the_most_alike_come_first() -> None:
     assert found.pairs.tolist() == [[1, 2], [0, 1], [0, 2]]
 
 
+@settings(deadline=None)  # the first call imports scikit-learn
 @given(st.integers(0, 99), st.integers(0, 40), st.integers(1, 7), st.floats(-0.9, 0.9))
 def test_blocks_find_what_a_loop_over_pairs_finds(seed: int, count: int, block: int, threshold: float) -> None:
     embeddings, prompts = units(seed, count), [f"prompt {row % 11}" for row in range(count)]
@@ -48,6 +49,7 @@ def test_blocks_find_what_a_loop_over_pairs_finds(seed: int, count: int, block: 
     assert (np.diff(found.similarity) <= 0).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.integers(1, 7), st.integers(1, 30))
 def test_of_many_all_are_counted_and_the_closest_kept(seed: int, block: int, most: int) -> None:
     embeddings, prompts = units(seed, 20), [str(row) for row in range(20)]
