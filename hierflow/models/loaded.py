@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from hierflow.models.former_pipelines import former_pipelines
-from hierflow.models.lora import add_loras, attach_loras
+from hierflow.models.lora import Lora, add_loras, attach_loras, warn_of_misfits
 from hierflow.models.placement import Placement
 from hierflow.models.quiet import quiet_libraries
 from hierflow.models.repository import Repository
@@ -35,9 +35,10 @@ class LoadedModel:
         if self.source.prior is not None:
             return self._load(str(family.prior), self.source.prior, {})
         pipeline = self._part_of_pipeline(*family.encoders)
-        if loras := [lora for lora in self.source.loras if lora.reaches_text]:
+        if any(layers := [len(values) for values in self._lora_markers[1]]):
             denoiser = family.denoiser[0]
-            add_loras(pipeline, loras, family.encoders, {denoiser: self.network_outline(denoiser)})
+            stand_ins = {denoiser: self.network_outline(denoiser)}
+            add_loras(pipeline, self.source.loras, layers, family.encoders, stand_ins)
         return pipeline
 
     @cached_property
@@ -45,8 +46,8 @@ class LoadedModel:
         """The pipeline that denoises and decodes."""
         family, acceleration = self.source.family, self.runtime.acceleration
         pipeline = self._part_of_pipeline(*family.denoiser, *family.decoders)
-        if loras := [lora for lora in self.source.loras if lora.reaches_denoiser]:
-            add_loras(pipeline, loras, family.denoiser, {})
+        if any(layers := [len(values) for values in self._lora_markers[0]]):
+            add_loras(pipeline, self.source.loras, layers, family.denoiser, {})
         network = getattr(pipeline, family.denoiser[0])
         if acceleration.offload == "layers":
             self.placement.place_by_layers(network)
@@ -55,22 +56,44 @@ class LoadedModel:
             getattr(pipeline, family.decoders[0]).enable_tiling()
         return pipeline
 
-    def check_loras(self) -> None:
-        """See whether the LoRAs were made for this model, by networks without weights; once.
+    @cached_property
+    def lora_warnings(self) -> list[str]:
+        """A sentence for each LoRA that is added only in part, known from networks without weights.
 
         Raises:
-            InputError: one was not.
+            InputError: one was made for another model.
         """
-        _ = self._loras_fit
+        return [
+            sentence
+            for lora, *values in zip(self.source.loras, *self._lora_markers, strict=True)
+            for sentence in warn_of_misfits(lora, {int(value) for half in values for value in half})
+        ]
 
     @cached_property
-    def _loras_fit(self) -> bool:
-        family = self.source.family
-        if loras := [lora for lora in self.source.loras if lora.reaches_denoiser]:
-            attach_loras(self._outlined(family.denoiser), loras, family.denoiser, {})
-        if loras := [lora for lora in self.source.loras if lora.reaches_text]:
-            attach_loras(self._outlined((*family.encoders, family.denoiser[0])), loras, family.encoders, {})
-        return True
+    def _lora_markers(self) -> list[list[list[Any]]]:
+        """For the denoiser and for the encoders, the markers of each LoRA's layers that they have."""
+        family, loras = self.source.family, self.source.loras
+        for lora in loras:
+            _ = lora.layers  # before diffusers fails on an incomplete file
+        in_denoiser = [lora if lora.reaches_denoiser else None for lora in loras]
+        in_text = [lora if lora.reaches_text else None for lora in loras]
+        return [
+            self._attach_to_outline(in_denoiser, family.denoiser),
+            self._attach_to_outline(in_text, family.encoders),
+        ]
+
+    def _attach_to_outline(self, loras: list[Lora | None], networks: tuple[str, ...]) -> list[list[Any]]:
+        """The markers of each LoRA's layers that these networks have."""
+        markers: list[list[Any]] = [[] for _ in loras]
+        kinds = [True] if any(loras) else []
+        if any(lora and lora.has_settings for lora in loras):
+            kinds.insert(0, False)  # markers have no settings, which may be wrong too
+        for as_markers in kinds:
+            outline = self._outlined((*networks, self.source.family.denoiser[0]))
+            for network in self.networks(outline, networks):
+                _fill_with_zeros(network)
+            markers = attach_loras(outline, loras, networks, {}, as_markers=as_markers)
+        return markers
 
     def network_outline(self, component: str) -> Any:
         """A network of the model's own repository without its weights."""
@@ -137,3 +160,16 @@ class LoadedModel:
             )
         loaded.set_progress_bar_config(disable=True)
         return loaded
+
+
+def _fill_with_zeros(network: Any) -> None:
+    """Give a network without weights zeros that take no memory, so that adapters beside them keep their values."""
+    import torch
+
+    for module in network.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    zeros = torch.zeros(1, dtype=tensor.dtype).expand(tensor.shape)
+                    is_weight = isinstance(tensor, torch.nn.Parameter)
+                    tensors[name] = torch.nn.Parameter(zeros, requires_grad=False) if is_weight else zeros

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hierflow.errors import InputError
+from hierflow.errors import InputError, RunError
 from hierflow.models.families import Family
 from hierflow.models.fingerprint import file_fingerprint
 from hierflow.models.located import folder_or_hub, refuse_revision, resolve_model_path
 from hierflow.models.quiet import quiet_libraries
 from hierflow.spec import DiffusionSpec, LoraSpec
 
+if TYPE_CHECKING:
+    import torch
+
 _USUAL_FILE = "pytorch_lora_weights.safetensors"
+_MATRIX = re.compile(
+    r"[._]?(?:lora(?:_embedding)?_(?P<new>A|B|down|up)|lora\w*\.(?P<old>down|up)|(?:lokr|hada)_\w+)(?=\.|$)"
+)
+"""The ends of the names of tensors that change a layer, as PEFT, kohya, diffusers and LyCORIS write them."""
+_SIDES = {"A": "A", "down": "A", "B": "B", "up": "B"}
+_NONE_FITS = "not found in the base model"
+_SHOWN, _LONGEST = 3, 200
 
 
 @dataclass(frozen=True)
@@ -45,28 +57,96 @@ class Lora:
     @property
     def reaches_text(self) -> bool:
         """Whether some of it belongs to a text encoder."""
-        return any(map(_is_of_text, self._tensors))
+        return any(map(_is_of_text, self._shapes))
 
     @property
     def reaches_denoiser(self) -> bool:
         """Whether some of it belongs to the denoiser."""
-        return not all(map(_is_of_text, self._tensors))
+        return not all(map(_is_of_text, self._shapes))
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether diffusers takes PEFT's settings from the file, and not from its tensors."""
+        with self._open("numpy") as tensors:
+            return "lora_adapter_metadata" in (tensors.metadata() or {})
 
     @cached_property
-    def _tensors(self) -> list[str]:
+    def layers(self) -> frozenset[str]:
+        """The names of the layers that it changes; reads the whole file.
+
+        Raises:
+            InputError: the file is incomplete, holds something else, has values that are not finite, or is all zero.
+        """
+        if not self._matrices:
+            first = f" (its first tensor is {next(iter(self._shapes))!r})" if self._shapes else ""
+            raise self._error(f"holds no LoRA weights{first}", "give the file of a LoRA")
+        sides = {layer: {*keys.values()} for layer, keys in self._matrices.items()}
+        if lacking := [layer for layer, found in sides.items() if len(found) == 1 and found != {None}]:
+            what = f"is incomplete: {len(lacking)} of its {len(sides)} layers lack one of their two matrices"
+            raise self._error(f"{what} ({_listed(lacking)})", "download or save it again")
+        infinite, zero = list[str](), set[str]()
+        with self._open("pt") as tensors:
+            for key in self._shapes:
+                tensor = tensors.get_tensor(key).float()
+                infinite.extend([] if tensor.isfinite().all() else [key])
+                zero.update([] if tensor.any() else [key])
+        if infinite:
+            what = f"holds values that are not finite, in {len(infinite)} of its {len(self._shapes)} tensors"
+            raise self._error(f"{what} ({_listed(infinite)})", "take another version of it")
+        changed = frozenset(layer for layer, keys in self._matrices.items() if zero.isdisjoint(keys))
+        if not changed:
+            raise self._error("changes nothing, as every layer of it is zero", "leave it out")
+        return changed
+
+    def markers(self) -> dict[str, torch.Tensor]:
+        """Small tensors that diffusers converts as it does the file's: the values of each are its layer's number."""
+        import torch
+
+        markers = {}
+        numbered = [(number, *item) for number, keys in enumerate(self._matrices.values()) for item in keys.items()]
+        for number, key, side in numbered:
+            rank = {"A": 0, "B": 1}.get(str(side))
+            shape = [1 if axis == rank else size for axis, size in enumerate(self._shapes[key])]
+            markers[key] = torch.full(shape, float(number))
+        is_lora = any(side for _, _, side in numbered)
+        for key in self._shapes.keys() - markers.keys():
+            if not key.endswith("alpha"):
+                markers[key] = torch.zeros(self._shapes[key])
+            elif is_lora:  # equal to the rank, so that it scales nothing
+                markers[key] = torch.tensor(1.0)
+        return markers
+
+    @cached_property
+    def _matrices(self) -> dict[str, dict[str, str | None]]:
+        """Layer -> the tensors that change it -> "A" or "B" for the matrices of a LoRA, None for other tensors."""
+        found: dict[str, dict[str, str | None]] = {}
+        for key in self._shapes:
+            if (match := _MATRIX.search(key)) and not key.endswith(".bias"):
+                side = _SIDES.get(match["new"] or match["old"])
+                found.setdefault(key[: match.start()], {})[key] = side
+        return found
+
+    @cached_property
+    def _shapes(self) -> dict[str, list[int]]:
+        with self._open("numpy") as tensors:
+            return {key: tensors.get_slice(key).get_shape() for key in sorted(tensors.keys())}
+
+    def _open(self, framework: str) -> Any:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self.file, framework="numpy") as tensors:
-                return list(tensors.keys())
+            return safe_open(self.file, framework=framework)
         except (OSError, SafetensorError) as error:
-            raise InputError(
-                f"cannot be read ({error})",
-                file=self.file,
-                field="diffusion.loras",
-                value=self.name,
-                remedy="give LoRA weights as safetensors",
-            ) from error
+            remedy = "download it again, and give LoRA weights as safetensors"
+            raise self._error(f"cannot be read ({error})", remedy) from error
+
+    def _error(self, problem: str, remedy: str) -> InputError:
+        return InputError(problem, file=self.file, field="diffusion.loras", value=self.name, remedy=remedy)
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + rest
 
 
 def _is_of_text(tensor: str) -> bool:
@@ -146,7 +226,30 @@ def _file_in(folder: Path, lora: LoraSpec, field: str) -> Path:
     return folder / names[0]
 
 
-def add_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], stand_ins: dict[str, Any]) -> None:
+def warn_of_misfits(lora: Lora, fitting: set[int]) -> Iterator[str]:
+    """A sentence for each thing that a LoRA holds and that is not added to a model.
+
+    Args:
+        lora: the LoRA.
+        fitting: the numbers of its layers that the model has, as :meth:`Lora.markers` counts them.
+
+    Raises:
+        InputError: the model has fewer than half of them.
+    """
+    misfits = [layer for number, layer in enumerate(lora._matrices) if layer in lora.layers and number not in fitting]
+    total, fit = len(lora.layers), len(lora.layers) - len(misfits)
+    what = f"{fit} of its {total} layers are in the model, which lacks {_listed(misfits)}"
+    if fit < total / 2:
+        raise _does_not_fit(lora, what)
+    if misfits:
+        yield f"the LoRA {lora.name!r} is added only in part: {what}"
+    if any("dora_scale" in key for key in lora._shapes):
+        yield f"the LoRA {lora.name!r} is a DoRA, and diffusers leaves out its magnitudes (`dora_scale`)"
+
+
+def add_loras(
+    pipeline: Any, loras: Sequence[Lora], layers: Sequence[int], networks: Sequence[str], stand_ins: dict[str, Any]
+) -> None:
     """Fuse LoRAs into some networks of a loaded pipeline, by diffusers' own means.
 
     Fused, a network is as fast as without them, and its bits are as stable under a fixed batch.
@@ -154,24 +257,42 @@ def add_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], sta
     Args:
         pipeline: one half of the model's pipeline.
         loras: in the order of the document.
+        layers: how many layers of these networks each changes, as networks without weights have shown.
         networks: the components to change; what a LoRA has for others is left alone.
         stand_ins: components this half lacks and the loader looks at, without weights.
 
     Raises:
         InputError: a LoRA was made for another model.
+        RunError: another number of layers than `layers` has it.
     """
-    attach_loras(pipeline, loras, networks, stand_ins)
+    files = [lora if count else None for lora, count in zip(loras, layers, strict=True)]
+    attached = [len(values) for values in attach_loras(pipeline, files, networks, stand_ins)]
+    if attached != list(layers):
+        raise RunError(f"LoRAs were added to {attached} layers of the loaded model and not to {list(layers)}")
+    places = [place for place, count in enumerate(layers) if count]
     with quiet_libraries():
-        pipeline.set_adapters([_adapter(place) for place in range(len(loras))], [lora.weight for lora in loras])
+        pipeline.set_adapters([_adapter(place) for place in places], [loras[place].weight for place in places])
         pipeline.fuse_lora(components=[name for name in networks if name in pipeline._lora_loadable_modules])
         pipeline.unload_lora_weights()
 
 
-def attach_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], stand_ins: dict[str, Any]) -> None:
+def attach_loras(
+    pipeline: Any,
+    loras: Sequence[Lora | None],
+    networks: Sequence[str],
+    stand_ins: dict[str, Any],
+    *,
+    as_markers: bool = False,
+) -> list[list[torch.Tensor]]:
     """Put LoRAs beside some networks of a pipeline; with networks without weights, this tells whether they fit.
 
     Args:
-        pipeline, loras, networks, stand_ins: as :func:`add_loras` takes them.
+        pipeline, networks, stand_ins: as :func:`add_loras` takes them.
+        loras: in the order of the document; None for one that these networks do not take.
+        as_markers: whether :meth:`Lora.markers` is put there in place of the file.
+
+    Returns:
+        For each LoRA, the first value that it holds for each layer of the networks.
 
     Raises:
         InputError: a LoRA was made for another model.
@@ -184,31 +305,45 @@ def attach_loras(pipeline: Any, loras: Sequence[Lora], networks: Sequence[str], 
         setattr(pipeline, name, network)
     try:
         with quiet_libraries(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # peft's, that there are several
+            from diffusers.utils.logging import set_verbosity
+
+            set_verbosity(logging.CRITICAL)  # what fails is in the error
+            warnings.simplefilter("ignore")  # peft's, that there are several, or that some layers are missing
             for place, lora in enumerate(loras):
-                _load(pipeline, lora, _adapter(place))
+                if lora is None:
+                    continue
+                try:
+                    _load(pipeline, lora, _adapter(place), as_markers=as_markers)
+                except Exception as error:  # diffusers' converters fail in many ways on files they do not know
+                    if _NONE_FITS not in str(error):  # the result tells that
+                        raise _does_not_fit(lora, error) from error
     finally:
         for name in theirs:
             delattr(pipeline, name)
         for name in stand_ins:
             setattr(pipeline, name, None)
-    taken = {name for names in pipeline.get_list_adapters().values() for name in names}
-    for place, lora in enumerate(loras):
-        if _adapter(place) not in taken:
-            raise _made_for_another(lora, "none of its weights belong to this model")
+    components = [getattr(pipeline, name, None) for name in networks]
+    return [[*_first_values(components, _adapter(place))] for place in range(len(loras))]
 
 
-def _load(pipeline: Any, lora: Lora, name: str) -> None:
-    try:
-        pipeline.load_lora_weights(
-            str(lora.file.parent),
-            weight_name=lora.file.name,
-            adapter_name=name,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise _made_for_another(lora, str(error).splitlines()[0]) from error
+def _load(pipeline: Any, lora: Lora, name: str, *, as_markers: bool) -> None:
+    pipeline.load_lora_weights(
+        lora.markers() if as_markers else str(lora.file.parent),
+        weight_name=lora.file.name,
+        adapter_name=name,
+        use_safetensors=True,
+        local_files_only=True,
+    )
+
+
+def _first_values(networks: Sequence[Any], adapter: str) -> Iterator[torch.Tensor]:
+    import torch
+
+    for network in networks:
+        for layer in network.modules() if isinstance(network, torch.nn.Module) else ():
+            parts = [getattr(layer, name) for name in getattr(layer, "adapter_layer_names", ())]
+            for matrix in [part[adapter] for part in parts if adapter in part][:1]:
+                yield getattr(matrix, "weight", matrix).flatten()[0]
 
 
 def _loads(loader: str, networks: Sequence[str]) -> bool:
@@ -219,10 +354,13 @@ def _adapter(place: int) -> str:
     return f"lora_{place}"
 
 
-def _made_for_another(lora: Lora, why: str) -> InputError:
-    return InputError(
-        f"does not fit the model ({why})",
-        field="diffusion.loras",
-        value=lora.name,
-        remedy="take a LoRA that was made for it",
-    )
+def _does_not_fit(lora: Lora, error: Exception | str) -> InputError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    why = next((line for line in lines if line.startswith("size mismatch")), " ".join(lines) or repr(error))
+    remedy = "take a LoRA that was made for it"
+    if "infer state dict type" in why and any(key.startswith("lora_te") for key in lora._shapes):
+        why = "diffusers reads text encoder layers of kohya's format only if `out_proj` is among them"
+        remedy = "save it again in the format of diffusers, or without its text encoder layers"
+    elif any(".hada_" in key or ".lokr_" in key for key in lora._shapes):
+        remedy = "take a LoRA, as diffusers takes no LoHa or LoKr for this model"
+    return lora._error(f"does not fit the model ({why[:_LONGEST]})", remedy)

@@ -61,8 +61,9 @@ class PipelineAdapter(PipelineIdentity):
         return self._variants[key]
 
     def warnings(self, texts: Sequence[str]) -> list[str]:
-        """A sentence if prompts are longer than the text encoder reads."""
-        return too_long(self.source.prior or self.source.repository, self.reader, self.reads, texts, self.tokens)
+        """A sentence for each LoRA that is added only in part, and if prompts are longer than is read of them."""
+        repository = self.source.prior or self.source.repository
+        return [*self.loaded.lora_warnings, *too_long(repository, self.reader, self.reads, texts, self.tokens)]
 
     def encode(self, texts: Sequence[str], text_hashes: Sequence[str]) -> Conditioning:
         """The conditioning of each prompt, encoded in padded batches of one size."""

@@ -49,7 +49,7 @@ class PipelineIdentity(PipelineFamily):
     def identity(self) -> SamplingIdentity:
         """What decides a denoising step, besides conditioning."""
         self._check_acceleration()
-        self.loaded.check_loras()
+        _ = self.loaded.lora_warnings  # refuses LoRAs that do not fit
         return SamplingIdentity(
             denoiser=self._denoiser_fingerprint,
             scheduler=self._sampler_identity(),

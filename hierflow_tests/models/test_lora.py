@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hierflow.document import validated
-from hierflow.errors import InputError
+from hierflow.errors import InputError, RunError
 from hierflow.models import lora as lora_module
 from hierflow.models.pipeline_adapter import PipelineAdapter
 from hierflow.models.registry import open_model
@@ -152,6 +153,203 @@ def test_one_that_was_made_for_another_model_is_refused_before_anything_is_loade
             with pytest.raises(InputError, match=r"diffusion\.loras: .* does not fit the model \(.*take a LoRA that"):
                 _ = adapter.identity
             assert not {"encoder", "denoiser"} & vars(adapter.loaded).keys()
+
+
+Tensors = dict[str, torch.Tensor]
+
+
+def layer(name: str, rows: int = 8, columns: int = 8) -> Tensors:
+    """A layer in PEFT's spelling."""
+    return {f"{name}.lora_A.weight": torch.ones(2, columns), f"{name}.lora_B.weight": torch.ones(rows, 2)}
+
+
+def in_kohyas_spelling(tensors: Tensors, prefix: str) -> Tensors:
+    """The layers of one component as kohya's scripts name them."""
+    found = {}
+    for key, tensor in tensors.items():
+        name, side, _ = key.split(".", 1)[1].rsplit(".", 2)
+        down = side == "lora_A"
+        found[f"{prefix}{name.replace('.', '_')}.lora_{'down' if down else 'up'}.weight"] = tensor
+        if down:
+            found[f"{prefix}{name.replace('.', '_')}.alpha"] = torch.tensor(2.0)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(sd15: Path) -> Tensors:
+    """The tensors of a LoRA of eight layers of the UNet and one of the text encoder."""
+    return {**load_file(sd15.parent / "a.safetensors"), **load_file(sd15.parent / "t.safetensors")}
+
+
+@pytest.mark.parametrize("spelling", ["peft", "kohya"])
+def test_layers_that_the_model_lacks_are_counted_and_named(
+    spelling: str, sd15: Path, whole: Tensors, tmp_path: Path
+) -> None:
+    fitting = {key: tensor for key, tensor in whole.items() if key.startswith("unet")}
+    foreign = {**layer("unet.mid_block.attentions.9.to_q"), **layer("unet.mid_block.attentions.9.to_k")}
+    others = ["unet.mid_block.attentions.9.to_k", "unet.mid_block.attentions.9.to_q"]
+    if spelling == "kohya":
+        fitting, foreign = (in_kohyas_spelling(part, "lora_unet_") for part in (fitting, foreign))
+        others = ["lora_unet_mid_block_attentions_9_to_k", "lora_unet_mid_block_attentions_9_to_q"]
+    save_file({**fitting, **foreign}, tmp_path / "part.safetensors")
+    save_file(fitting, tmp_path / "fitting.safetensors")
+    part, usual = (opened(sd15, str(tmp_path / f"{name}.safetensors")) for name in ("part", "fitting"))
+    (sentence,) = part.warnings(["a mug"])
+    assert "8 of its 10 layers" in sentence
+    assert all(name in sentence for name in others)
+    assert usual.warnings(["a mug"]) == []
+    assert_equal(weights_of(part.network), weights_of(usual.network))
+
+
+@pytest.mark.parametrize(("foreign", "is_refused"), [(8, False), (9, True)])
+def test_one_of_which_the_model_has_less_than_half_is_refused(
+    foreign: int, is_refused: bool, sd15: Path, tmp_path: Path
+) -> None:
+    tensors = load_file(sd15.parent / "a.safetensors")
+    for number in range(foreign):
+        tensors |= layer(f"unet.down_blocks.9.{number}.to_q")
+    save_file(tensors, tmp_path / "x.safetensors")
+    adapter = opened(sd15, str(tmp_path / "x.safetensors"))
+    if not is_refused:
+        assert "8 of its 16 layers" in adapter.warnings(["a mug"])[0]
+        return
+    with pytest.raises(InputError) as caught:
+        _ = adapter.identity
+    assert (caught.value.field, caught.value.file) == ("diffusion.loras", tmp_path / "x.safetensors")
+    assert "8 of its 17 layers" in caught.value.problem
+    assert "and 6 more" in caught.value.problem
+    assert not {"encoder", "denoiser"} & vars(adapter.loaded).keys()
+
+
+def test_layers_of_an_encoder_that_the_model_lacks_are_named(sd15: Path, whole: Tensors, tmp_path: Path) -> None:
+    other = "text_encoder_2.text_model.encoder.layers.0.self_attn.q_proj"
+    save_file({**whole, **layer(other)}, tmp_path / "xl.safetensors")
+    adapter = opened(sd15, str(tmp_path / "xl.safetensors"))
+    (sentence,) = adapter.warnings(["a mug"])
+    assert "9 of its 10 layers" in sentence
+    assert other in sentence
+    plain = opened(sd15)
+    for changed, usual in (
+        (adapter.network, plain.network),
+        (adapter.loaded.encoder.text_encoder, plain.loaded.encoder.text_encoder),
+    ):
+        before = weights_of(usual)
+        assert any(not torch.equal(weight, before[name]) for name, weight in weights_of(changed).items())
+
+
+@pytest.mark.parametrize(("value", "sentences"), [(1.0, 1), (0.0, 0)])
+def test_layers_that_diffusers_drops_are_named_unless_they_are_zero(
+    value: float, sentences: int, tmp_path: Path
+) -> None:
+    folder = save_tiny_flux(tmp_path / "flux")
+    width = opened(folder).network.config["num_attention_heads"] * 16
+    dropped = "text_encoders.t5xxl.transformer.encoder"
+    kohya = {"lora_unet_double_blocks_0_img_attn_qkv": (width, 3 * width), dropped: (8, 8)}
+    tensors = {}
+    for name, (columns, rows) in kohya.items():
+        filled = value if name == dropped else 1.0
+        tensors[f"{name}.lora_down.weight"] = torch.full((2, columns), filled)
+        tensors[f"{name}.lora_up.weight"] = torch.full((rows, 2), filled)
+    save_file(tensors, tmp_path / "comfy.safetensors")
+    adapter = opened(folder, "comfy.safetensors")
+    found = adapter.warnings(["a mug"])
+    assert len(found) == sentences
+    assert all("1 of its 2 layers" in sentence and dropped in sentence for sentence in found)
+    before = weights_of(opened(folder).network)
+    changed = [name for name, weight in weights_of(adapter.network).items() if not torch.equal(weight, before[name])]
+    assert len(changed) == 3  # one layer of the file is three of the model
+
+
+FIRST = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+BROKEN: dict[str, tuple[Callable[[Tensors], Tensors], str, str]] = {
+    "lone-lora-a": (
+        lambda whole: {key: tensor for key, tensor in whole.items() if "lora_A" in key},
+        "9 of its 9 layers lack one",
+        "download",
+    ),
+    "half-a-pair": (
+        lambda whole: {key: tensor for key, tensor in whole.items() if key != f"{FIRST}.lora_B.weight"},
+        f"1 of its 9 layers lack one of their two matrices ({FIRST})",
+        "download",
+    ),
+    "nan": (
+        lambda whole: {**whole, f"{FIRST}.lora_A.weight": whole[f"{FIRST}.lora_A.weight"] * torch.nan},
+        f"not finite, in 1 of its 18 tensors ({FIRST}.lora_A.weight)",
+        "another",
+    ),
+    "infinite": (
+        lambda whole: {key: tensor * torch.inf for key, tensor in whole.items()},
+        "not finite, in 18 of its 18 tensors",
+        "another",
+    ),
+    "zero": (
+        lambda whole: {key: tensor * ("lora_A" in key) for key, tensor in whole.items()},
+        "every layer of it is zero",
+        "leave it out",
+    ),
+    "checkpoint": (lambda _: {"model.out.weight": torch.ones(2, 2)}, "'model.out.weight'", "the file of a LoRA"),
+    "nothing": (lambda _: {}, "holds no LoRA weights", "the file of a LoRA"),
+    "loha": (
+        lambda _: {f"lora_unet_x.hada_w1_{half}": torch.ones(2, 2) for half in "ab"},
+        "does not fit the model",
+        "no LoHa",
+    ),
+    "kohya-text-without-out": (
+        lambda whole: in_kohyas_spelling({k: v for k, v in whole.items() if k.startswith("text")}, "lora_te_"),
+        "`out_proj`",
+        "without its text encoder layers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_is_refused_with_its_remedy(kind: str, sd15: Path, whole: Tensors, tmp_path: Path) -> None:
+    spoil, problem, remedy = BROKEN[kind]
+    save_file({key: tensor.contiguous() for key, tensor in spoil(whole).items()}, tmp_path / "x.safetensors")
+    adapter = opened(sd15, str(tmp_path / "x.safetensors"))
+    with pytest.raises(InputError) as caught:
+        _ = adapter.identity
+    assert problem in caught.value.problem
+    assert remedy in str(caught.value.remedy)
+    assert caught.value.file == tmp_path / "x.safetensors"
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", None])
+def test_an_incomplete_download_is_refused(content: bytes | None, sd15: Path, tmp_path: Path) -> None:
+    half = (sd15.parent / "a.safetensors").read_bytes()[:-100]
+    (tmp_path / "x.safetensors").write_bytes(half if content is None else content)
+    with pytest.raises(InputError, match="download it again") as caught:
+        _ = opened(sd15, str(tmp_path / "x.safetensors")).identity
+    assert caught.value.file == tmp_path / "x.safetensors"
+
+
+def test_settings_in_the_file_that_peft_does_not_know_are_refused_before_anything_is_loaded(
+    sd15: Path, tmp_path: Path
+) -> None:
+    settings = {"lora_adapter_metadata": json.dumps({"unet.r": 2, "unet.nonsense": 4})}
+    save_file(load_file(sd15.parent / "a.safetensors"), tmp_path / "x.safetensors", metadata=settings)
+    adapter = opened(sd15, str(tmp_path / "x.safetensors"))
+    with pytest.raises(InputError) as caught:
+        _ = adapter.identity
+    assert "LoraConfig" in caught.value.problem
+    assert "denoiser" not in vars(adapter.loaded)
+
+
+def test_magnitudes_that_diffusers_leaves_out_are_told(sd15: Path, whole: Tensors, tmp_path: Path) -> None:
+    unet = in_kohyas_spelling({key: tensor for key, tensor in whole.items() if key.startswith("unet")}, "lora_unet_")
+    scales = {key.replace("alpha", "dora_scale"): torch.ones(1, 8) for key in unet if key.endswith("alpha")}
+    save_file({**unet, **scales}, tmp_path / "dora.safetensors")
+    (sentence,) = opened(sd15, str(tmp_path / "dora.safetensors")).warnings(["a mug"])
+    assert "dora_scale" in sentence
+
+
+def test_the_loaded_network_is_checked_too(sd15: Path, whole: Tensors, tmp_path: Path) -> None:
+    save_file(whole, tmp_path / "x.safetensors")
+    adapter = opened(sd15, str(tmp_path / "x.safetensors"))
+    assert adapter.identity.root(0)
+    save_file({key: tensor for key, tensor in whole.items() if FIRST not in key}, tmp_path / "x.safetensors")
+    with pytest.raises(RunError, match=r"\[7\] layers .* not to \[8\]"):
+        _ = adapter.network
 
 
 def test_families_that_take_none_refuse_by_name(tmp_path: Path) -> None:
