@@ -83,7 +83,11 @@ def launch(stage: Stage, document: Path, rebuild: str = "") -> Launch:
     served = ServedSet(stage.spec, document.parent, document)
     home = home_of(document)
     stage.store.claim()  # whether its folder can really be made, only making it tells
-    with instance_at(home) as instance, told_through(stage.progress, stage.say):
+    with (
+        instance_at(home) as instance,
+        told_through(stage.progress, stage.say),
+        stage.store.heartbeat(stage.invocation),  # also between two runs
+    ):
         runner = _Runner(served, definitions_of(served), instance, stage.invocation, done)
         tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
         planned = runner.execute(served.names.plan_job, {}, ops=tree)

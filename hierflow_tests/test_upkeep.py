@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from hierflow.assets.liveness import process_tag
 from hierflow.assets.names import INVOCATION_TAG, PROCESS_TAG, SET_TAG, SetNames
 from hierflow.launch import home_of, instance_at
 from hierflow.store import SetStore
+from hierflow_tests.assets.dagster_sets import DEAD_PROCESS
 from hierflow_tests.image_sets import FOUR, command, images_of, run, snapshot, write_document
 
 NAMES = SetNames("trial")
@@ -136,10 +136,7 @@ def test_it_is_refused_between_two_runs_of_a_command_in_another_process(edited: 
 
 
 def test_runs_that_are_dead_and_those_of_other_sets_do_not_count(edited: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    dead = f"{os.uname().nodename}:{ended.pid}:1"
-    started(edited, NAMES.subtree_job, {PROCESS_TAG: dead}, dg.DagsterRunStatus.STARTED)
+    started(edited, NAMES.subtree_job, {PROCESS_TAG: DEAD_PROCESS}, dg.DagsterRunStatus.STARTED)
     with instance_at(home_of(edited)) as instance:
         tags = {SET_TAG: "another", PROCESS_TAG: process_tag()}
         instance.add_run(dg.DagsterRun("another_subtrees", status=dg.DagsterRunStatus.STARTED, tags=tags))
@@ -187,10 +184,7 @@ def test_a_run_keeps_the_states_that_the_document_says(tmp_path: Path) -> None:
 
 def test_status_says_which_run_is_at_work(edited: Path) -> None:
     assert command("status", edited, "--json").json["at_work"] is None
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    dead = f"{os.uname().nodename}:{ended.pid}:1"
-    started(edited, NAMES.subtree_job, {PROCESS_TAG: dead}, dg.DagsterRunStatus.STARTED)
+    started(edited, NAMES.subtree_job, {PROCESS_TAG: DEAD_PROCESS}, dg.DagsterRunStatus.STARTED)
     assert "at work" not in command("status", edited).stdout
     started(edited, NAMES.subtree_job, {}, dg.DagsterRunStatus.STARTED)
     found = command("status", edited, "--json").json["at_work"]

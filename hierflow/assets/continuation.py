@@ -16,12 +16,13 @@ import dagster as dg
 
 from hierflow.assets.adoption import adopt_stored
 from hierflow.assets.events import RUNNING, backfill_of
-from hierflow.assets.liveness import active_runs, is_dead, partitions_of
+from hierflow.assets.liveness import active_runs, is_command_alive, partitions_of
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.stages.making.todo import ATTEMPTS, todo
 from hierflow.stages.reports.assembly import ASSEMBLED, is_assessed, is_marked, state_of_records
+from hierflow.store import SetStore
 from hierflow.store.plans import Pointer
 
 
@@ -67,7 +68,7 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
         return NextStep(f"backfill {backfill} is at work on the set")
     records = store.records_of(compiled)
     adopt_stored(instance, served, compiled, records)
-    history = _History.of(instance, served, pointer)
+    history = _History.of(instance, served, store, pointer)
     if history.command_at_work:
         return NextStep("`hierflow run` is at work on the set")
     at_work = {key for run in active for key in partitions_of(instance, served, run)}
@@ -137,7 +138,7 @@ class _History:
     assessments: _Ended
 
     @classmethod
-    def of(cls, instance: dg.DagsterInstance, served: ServedSet, pointer: Pointer) -> _History:
+    def of(cls, instance: dg.DagsterInstance, served: ServedSet, store: SetStore, pointer: Pointer) -> _History:
         names = served.names
         runs = list(instance.get_runs(dg.RunsFilter(tags={INVOCATION_TAG: pointer.request})))
         ended = [run for run in runs if run.status not in RUNNING]
@@ -146,7 +147,8 @@ class _History:
         processes = {run.tags[PROCESS_TAG] for run in runs if PROCESS_TAG in run.tags}
         return cls(
             is_ours=instance.get_run_by_id(pointer.request) is not None,
-            command_at_work=not assessments.ended and any(not is_dead(process) for process in processes),
+            command_at_work=not assessments.ended
+            and any(is_command_alive(store, pointer.request, process) for process in processes),
             tries=Counter(key for run in subtrees for key in partitions_of(instance, served, run)),
             cancelled={
                 key

@@ -67,3 +67,17 @@ def backfill_of(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> 
         if set(backfill.asset_selection or ()) & set(keys):
             return str(backfill.backfill_id)
     return None
+
+
+def last_event_time(instance: dg.DagsterInstance, run_id: str) -> float:
+    """When a run logged its last event, in seconds since the epoch; its creation where it has logged none."""
+    if records := instance.get_records_for_run(run_id, limit=1, ascending=False).records:
+        return float(records[0].timestamp)
+    record = instance.get_run_record_by_id(run_id)
+    return record.create_timestamp.timestamp() if record else 0.0
+
+
+def free_pool_slots(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Give back the slots of concurrency pools that a dead run holds."""
+    if instance.event_log_storage.supports_global_concurrency_limits:
+        instance.event_log_storage.free_concurrency_slots_for_run(run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from hierflow.assets.events import backfill_of
-from hierflow.assets.liveness import is_dead, living_runs, process_tag
+from hierflow.assets.liveness import is_command_alive, living_runs, process_tag
 from hierflow.assets.names import INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.store.plans import Pointer
@@ -26,6 +26,7 @@ def at_work(instance: dg.DagsterInstance, served: ServedSet, pointer: Pointer | 
     runs = list(instance.get_runs(dg.RunsFilter(tags={INVOCATION_TAG: pointer.request})))
     has_finished = any(run.job_name == served.names.finish_job for run in runs)
     processes = {run.tags[PROCESS_TAG] for run in runs if PROCESS_TAG in run.tags} - {process_tag()}
-    if not has_finished and any(not is_dead(process) for process in processes):
+    store = served.stage("liveness", "liveness").store
+    if not has_finished and any(is_command_alive(store, pointer.request, process) for process in processes):
         return "a `hierflow run` in another process"
     return None

@@ -42,14 +42,16 @@ def told_through(report: OpenProgress, say: Callable[[str], object]) -> Iterator
 
 @contextmanager
 def run_stage(context: dg.AssetExecutionContext, served: ServedSet) -> Iterator[Stage]:
-    """The stage context of a run.
+    """The stage context of a run. While it is open, the run's heartbeat is written to the set's store.
 
     Raises:
         Failure: input or plan is wrong. It says so in one sentence and is not tried again; whatever else is raised
             may lie outside the set, and follows the set's retry policy.
     """
     try:
-        yield _stage(context, served)
+        stage = _stage(context, served)
+        with stage.store.heartbeat(context.run_id):
+            yield stage
     except HierflowError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.store.conditioning import ConditioningCache
+from hierflow.store.heartbeats import HeartbeatStore
 from hierflow.store.ledger import Entry, Ledger, began
 from hierflow.store.pairs import PairBook
 from hierflow.store.plans import PlanBook
@@ -46,6 +48,7 @@ class SetStore:
         self.records = RecordBook(self.files)
         self.ledger = Ledger(self.files)
         self.pairs = PairBook(self.files)
+        self.heartbeats = HeartbeatStore(self.files)
 
     def conditioning(self, encoder: str) -> ConditioningCache:
         """The cache of what the encoders with that fingerprint made."""
@@ -75,17 +78,28 @@ class SetStore:
         """
         self._base.check(writes=writes)
 
-    def check_owner(self) -> None:
+    def heartbeat(self, run: str) -> AbstractContextManager[None]:
+        """Writes the heartbeat of a run while the context is open; nothing before the folder is claimed.
+
+        Raises:
+            InputError: the folder belongs to another document.
+        """
+        return self.heartbeats.beat(run) if self.check_owner() else nullcontext()
+
+    def check_owner(self) -> bool:
         """Refuse a folder that another document made.
 
         A damaged mark counts as none, as one that somebody has deleted does.
+
+        Returns:
+            Whether the folder has been claimed.
 
         Raises:
             InputError: a set of this name, described by another document or written in another format, lies here.
         """
         mark = self._mark()
         if mark is None:
-            return
+            return False
         if mark["format"] != _FORMAT:
             raise InputError(
                 f"is stored at {self.files.url()} in format {mark['format']}, and this hierflow reads {_FORMAT}",
@@ -104,6 +118,7 @@ class SetStore:
                 remedy=f"give this set another name or another storage.path (if the document was moved, "
                 f"delete {self.files.url(_MARK)})",
             )
+        return True
 
     def claim(self) -> None:
         """Make the folder and mark it as this document's.
@@ -112,8 +127,7 @@ class SetStore:
             InputError: the location cannot be written to, or belongs to another document.
         """
         self.files.prepare()
-        self.check_owner()
-        if self._mark() is None:
+        if not self.check_owner():
             write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": _FORMAT})
 
     def _mark(self) -> dict[str, Any] | None:

@@ -10,11 +10,14 @@ import dagster as dg
 
 from hierflow.assets.build import definitions_of
 from hierflow.assets.events import known_versions
+from hierflow.assets.liveness import process_tag
 from hierflow.assets.names import SetNames
 from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 
 NAMES = SetNames("trial")
+DEAD_PROCESS = f"{process_tag().rsplit(':', 2)[0]}:999999999:1"
+"""The tag of a process of this host that is gone."""
 DATA_VERSION = "dagster/data_version"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from hierflow.assets.continuation import NextStep, next_step
 from hierflow.assets.names import ACCELERATOR_TAG, PROCESS_TAG, SET_TAG
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.store.storage import Storage
-from hierflow_tests.assets.dagster_sets import NAMES, Served
+from hierflow_tests.assets.dagster_sets import DEAD_PROCESS, NAMES, Served
 from hierflow_tests.image_sets import FOUR, run, write_document
 from hierflow_tests.tiny_models import tiny_learned
 
@@ -219,7 +218,7 @@ def test_a_run_whose_process_has_died_is_not_waited_for(served: Served) -> None:
     dead = dg.DagsterRun(
         NAMES.plan_job,
         status=dg.DagsterRunStatus.STARTED,
-        tags={SET_TAG: "trial", PROCESS_TAG: f"{os.uname().nodename}:999999999:1"},
+        tags={SET_TAG: "trial", PROCESS_TAG: DEAD_PROCESS},
     )
     served.instance.add_run(dead)
     assert len(step_of(served).partitions) == 1

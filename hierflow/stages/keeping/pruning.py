@@ -31,6 +31,7 @@ _FILES = {
     "prompt sets": re.compile(r"prompts/([0-9a-f]{64})\.parquet"),
     "conditioning": re.compile(r"((?:conditioning|embeddings)/[^/]+/[0-9a-f]{32}\.safetensors)"),
     "states": re.compile(r"states/[0-9a-f]{2}/([0-9a-f]{64})\.safetensors"),
+    "heartbeats": re.compile(r"(heartbeats/[^/]+\.json)"),
 }
 """The files that may go and what names each, in the order in which they go: what names others before those.
 
@@ -119,6 +120,7 @@ def _needed(stage: Stage, compiled: CompiledPlan, prompts: PromptSet) -> dict[st
         "prompt sets": {document.prompts, *_current_prompts(stage)},
         "conditioning": {path for cache, texts in held for path, own in cache.shards().items() if texts & set(own)},
         "states": {state for lane in compiled.lanes for state in lane.states},
+        "heartbeats": set(),  # killed runs left them; one that lives writes its own again
     }
 
 
