@@ -108,14 +108,14 @@ def postgres_server() -> Iterator[str]:
         settings = ("fsync=off", "full_page_writes=off", "unix_socket_directories=", "max_connections=200")
         command = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port)]
         command += [part for setting in settings for part in ("-c", setting)]
-        url = f"postgresql://hierflow@127.0.0.1:{port}"
+        url = f"postgresql+psycopg2://hierflow@127.0.0.1:{port}"
         with _running(command, folder, lambda: _query(f"{url}/postgres", "SELECT 1"), **options):
             yield url
 
 
 @pytest.fixture
 def postgres(postgres_server: str) -> str:
-    """The URL of an empty Postgres database, `postgresql://...`."""
+    """The URL of an empty Postgres database, `postgresql+psycopg2://...`: dagster-postgres fails with psycopg 3."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     _query(f"{postgres_server}/postgres", f"CREATE DATABASE {name}")
     return f"{postgres_server}/{name}"
