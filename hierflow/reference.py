@@ -115,7 +115,8 @@ and `prompts` must be there.
 ```yaml
 {example}```
 
-A field marked **required** must be given. Relative paths are relative to the document. In {variables},
+A field marked **required** must be given. Relative paths are relative to the document, and `~` is the home folder. In
+{variables},
 `{{{{ env.NAME }}}}` stands for an environment variable, and `{{{{ env('NAME', 'default') }}}}` for one that may be
 missing. Everywhere else `{{{{` is a literal brace.
 

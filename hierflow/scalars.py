@@ -81,7 +81,7 @@ def resolve_scalars(value: Any, expected: Any, field: str = "") -> Any:
             f"is a {shape} in YAML, and text is expected",
             field=field,
             value=_flow_text(value),
-            remedy="put the text in quotes (outside quotes {, [ and `: ` are YAML's own signs)",
+            remedy="quote it, as YAML reads {, [ and `: ` outside quotes as its own signs",
         )
     if isinstance(value, list):
         item = _item_type(kinds, (list, tuple))
@@ -126,7 +126,7 @@ def _resolve_scalar(scalar: Scalar, kinds: set[Any], field: str) -> Any:
     value = scalar.value
     if isinstance(value, ValueError):
         raise InputError(
-            f"is nothing that YAML can read ({value})", field=field, value=scalar.text, remedy="put it in quotes"
+            f"cannot be read by YAML ({value})", field=field, value=scalar.text, remedy="put it in quotes"
         )
     if isinstance(value, datetime.date):
         return scalar.text

@@ -5,6 +5,7 @@ What the ops do is imported as they run: a code location that only lists its ass
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,7 +14,7 @@ from hierflow.assets.events import materialization
 from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
-from hierflow.hashing import bytes_digest, digest
+from hierflow.hashing import digest
 from hierflow.spec import SharingSpec
 
 if TYPE_CHECKING:
@@ -38,14 +39,18 @@ def prompt_source(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def source_version(served: ServedSet) -> str:
-    """A hash of the prompts as their owner keeps them.
+    """A hash of the prompts as their owner keeps them: of the document's section, and of the file or table.
 
     Raises:
-        OSError: file or table cannot be read.
+        InputError: the file or table cannot be read.
+        HierflowError: the server that holds it does not answer.
     """
+    from hierflow.prompts.text_files import find_file
+
     source = served.spec.prompts
-    path = source.file or source.table
-    return bytes_digest((served.base / path).read_bytes()) if path else digest(source.model_dump())
+    field, path = ("prompts.file", source.file) if source.file else ("prompts.table", source.table)
+    with _makers_named(served):
+        return digest(source.model_dump(), find_file(path, served.base, field).version() if path else None)
 
 
 def load_source(served: ServedSet) -> "PromptSet":
@@ -56,16 +61,26 @@ def load_source(served: ServedSet) -> "PromptSet":
     """
     from hierflow.prompts import load_prompts
 
-    source, makers = served.spec.prompts, served.spec.assets.deps
-    path = source.file or source.table
-    if path and makers and not (served.base / path).exists():
+    with _makers_named(served):
+        return load_prompts(served.spec.prompts, served.base)
+
+
+@contextmanager
+def _makers_named(served: ServedSet) -> Iterator[None]:
+    """Says of a file that is missing which assets make it."""
+    from hierflow.prompts.text_files import MissingFileError
+
+    try:
+        yield
+    except MissingFileError as error:
+        if not served.spec.assets.deps:
+            raise
         raise InputError(
-            f"does not exist yet (looked for {(served.base / path).absolute()})",
-            field="prompts.file" if source.file else "prompts.table",
-            value=path,
-            remedy=f"materialize what makes it: {', '.join(makers)}",
-        )
-    return load_prompts(source, served.base)
+            error.problem.replace("does not exist", "does not exist yet"),
+            field=error.field,
+            value=error.value,
+            remedy=f"materialize what makes it: {', '.join(served.spec.assets.deps)}",
+        ) from error
 
 
 def plan_assets(served: ServedSet) -> list[dg.AssetsDefinition]:

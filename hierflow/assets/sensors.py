@@ -86,16 +86,19 @@ def prompts_sensor(served: ServedSet) -> dg.SensorDefinition:
         + ("the assets' automation conditions act." if runs.automation else f"it launches {names.plan_job}."),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        # The cursor holds the version last seen and the content hash of its prompts: an unchanged source is not read.
+        before, _, content = (context.cursor or "").partition(" ")
         try:
-            prompts = load_source(served)
             version = source_version(served)
-            requests = [] if runs.automation else _plan_request(context, served, prompts.content_hash)
+            if version != before:
+                content = load_source(served).content_hash
+            requests = [] if runs.automation else _plan_request(context, served, content)
         except (HierflowError, OSError) as error:
             return dg.SkipReason(str(error))
-        seen = [] if context.cursor == version else [observation(served.key("prompt_source"), version)]
+        seen = [] if version == before else [observation(served.key("prompt_source"), version)]
         if not (seen or requests):
             return dg.SkipReason("the prompts are those of the current plan, or a run is at work on them")
-        return dg.SensorResult(run_requests=requests, asset_events=seen, cursor=version)
+        return dg.SensorResult(run_requests=requests, asset_events=seen, cursor=f"{version} {content}")
 
     return sensor
 

@@ -8,7 +8,7 @@ from hierflow.prompts.prompt_set import PromptSet
 from hierflow.prompts.rows import SourceRows, checked_set
 from hierflow.prompts.source import PromptSource, chosen_kind
 from hierflow.prompts.template import expand_template
-from hierflow.prompts.text_files import existing_file, read_lines
+from hierflow.prompts.text_files import find_file, read_lines
 
 
 def load_prompts(source: PromptSource, base: Path | str) -> PromptSet:
@@ -37,9 +37,9 @@ def _rows(source: PromptSource, base: Path) -> SourceRows:
         return expand_template(written, source.axes)
     if kind == "text":
         return SourceRows(texts=source.text or [], place=lambda row: f"prompts.text[{row}]")
-    path = existing_file(written, base, f"prompts.{kind}")
+    file = find_file(written, base, f"prompts.{kind}")
     if kind == "file":
-        return read_lines(path)
+        return read_lines(file)
     from hierflow.prompts.tables import read_table  # pyarrow, which listing a code location's assets does without
 
-    return read_table(path, written, source.prompt_column, source.id_column)
+    return read_table(file, source.prompt_column, source.id_column)

@@ -26,14 +26,14 @@ class SourceRows:
     Args:
         texts: one prompt a row.
         place: the row's place as an error names it, from the row's index (from 0).
-        file: the file that holds the rows, None where the document itself does.
+        file: path or URL of the file that holds the rows, None where the document itself does.
         ids: ids given by the user, one a row, already known not to be blank; None where there are none.
         columns: name -> one value a row; those of :data:`hierflow.prompts.settings.SETTINGS` are settings.
     """
 
     texts: Sequence[str]
     place: Callable[[int], str]
-    file: Path | None = None
+    file: Path | str | None = None
     ids: Sequence[str] | None = None
     columns: dict[str, Sequence[Any]] = field(default_factory=dict)
 

@@ -42,8 +42,8 @@ class PromptSource(BaseModel):
 
     file: str | None = Field(
         default=None,
-        description="A UTF-8 text file with one prompt a line; blank lines are skipped. "
-        "A relative path is relative to the document.",
+        description="A UTF-8 text file with one prompt a line; blank lines are skipped. A path, relative to the "
+        "document, or any fsspec URL, which is opened with the credentials of the environment.",
     )
     text: list[str] | None = Field(default=None, description="The prompts themselves, as a list.")
     template: str | None = Field(
@@ -58,8 +58,8 @@ class PromptSource(BaseModel):
     )
     table: str | None = Field(
         default=None,
-        description="A .csv or .parquet file with one prompt a row; its other columns are kept in the "
-        "manifest. A relative path is relative to the document.",
+        description="A .csv or .parquet file with one prompt a row; its other columns are kept in the manifest. Rows "
+        "whose cells are all blank are left out. A path or a URL, as for `file`.",
     )
     prompt_column: str = Field(default="prompt", description="The table's column that holds the prompts.")
     id_column: str | None = Field(

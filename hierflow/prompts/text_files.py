@@ -1,47 +1,152 @@
-"""Files of text: found, decoded, and split into lines, with every fault named by its line."""
+"""Files of prompts, on this machine or behind a URL: found, read, decoded, and split into lines."""
 
 from __future__ import annotations
 
 import codecs
+import os
 import re
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from hierflow.errors import InputError
+from hierflow.errors import HierflowError, InputError
+from hierflow.hashing import bytes_digest, digest
 from hierflow.prompts.rows import SourceRows
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines would also split at characters a prompt may hold
 _UTF8_REMEDY = "save it as plain text in UTF-8"
+_STAMPS = (
+    "ETag",
+    "etag",
+    "Content-MD5",
+    "Digest",
+    "Last-Modified",
+    "LastModified",
+    "last_modified",
+    "mtime",
+    "created",
+)
+"""What file systems of fsspec call a file's checksum, or the time of its last change."""
 
 
-def existing_file(written: str, base: Path, field: str) -> Path:
-    """The path `written` in a document, relative to the document's folder `base`.
+class MissingFileError(InputError):
+    """There is no such file of prompts (yet)."""
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """A file of prompts, on this machine or behind a URL that fsspec opens.
+
+    Attributes:
+        location: its path, or its URL.
+        written: what the document says.
+        field: of the document.
+    """
+
+    location: Path | str
+    written: str
+    field: str
+
+    @property
+    def name(self) -> Path | str:
+        """Its path, or its URL without a password, for errors."""
+        return self.location if isinstance(self.location, Path) else without_password(self.location)
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of its name in lower case, such as ".csv"."""
+        name = str(self.location)
+        if isinstance(self.location, str):
+            name = next(part for part in name.split("::") if "://" in part)  # as in zip://x.csv::s3://bucket/x.zip
+            name = name.partition("?")[0] if name.startswith("http") else name
+        return PurePosixPath(name).suffix.lower()
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            MissingFileError: there is none.
+            InputError: it cannot be read.
+            HierflowError: the server that holds it does not answer.
+        """
+        if isinstance(self.location, Path):
+            try:
+                return self.location.read_bytes()
+            except OSError as error:
+                raise InputError(
+                    f"cannot be read ({error.strerror})", file=self.location, remedy="check its permissions"
+                ) from None
+        with self._file_system() as (fs, path):
+            return bytes(fs.cat_file(path))
+
+    def version(self) -> str:
+        """A hash that changes with its content: of a checksum or a time that the server gives, else of all bytes.
+
+        Raises:
+            InputError, HierflowError: as :meth:`read`.
+        """
+        if isinstance(self.location, Path):
+            return bytes_digest(self.read())
+        with self._file_system() as (fs, path):
+            fs.invalidate_cache()  # packages for object stores remember listings
+            about = fs.info(path)
+        stamps = [str(about[name]) for name in _STAMPS if about.get(name)]
+        return digest(self.location, about.get("size"), stamps) if stamps else bytes_digest(self.read())
+
+    @contextmanager
+    def _file_system(self) -> Iterator[tuple[Any, str]]:
+        """The file system of the URL and the path there; what goes wrong with them is one sentence."""
+        import fsspec
+
+        url = str(self.location)
+        try:
+            yield fsspec.core.url_to_fs(url)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            is_missing = isinstance(error, FileNotFoundError)
+            raise (MissingFileError if is_missing else InputError)(
+                "does not exist" if is_missing else "is a folder",
+                field=self.field,
+                value=without_password(url),
+                remedy="give the URL of a file",
+            ) from error
+        except Exception as error:  # the packages for object stores raise dozens of kinds
+            raise _url_error(error, self.field, without_password(url)) from error
+
+
+def _url_error(error: Exception, field: str, url: str) -> HierflowError:
+    problem = f"cannot be used ({str(error) or type(error).__name__})"
+    wrong = InputError(problem, field=field, value=url, remedy="check the URL, the credentials and the server")
+    return wrong if isinstance(error, ImportError | ValueError | PermissionError) else HierflowError(str(wrong))
+
+
+def without_password(url: str) -> str:
+    """`url` without user name and password."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", url)
+
+
+def find_file(written: str, base: Path, field: str) -> PromptFile:
+    """The file that a document names: a URL, or a path that is relative to the document's folder `base`.
 
     Raises:
-        InputError: there is no such file, or it is a folder.
+        InputError: there is no such file on this machine, or it is a folder.
     """
-    path = base / written
+    if "://" in written:
+        return PromptFile(written, without_password(written), field)
+    path = base / os.path.expanduser(written)
+    kind: type[InputError] = InputError
     try:
         if path.is_file():
-            return path
-        found = "is a folder" if path.is_dir() else f"does not exist (looked for {path.absolute()})"
+            return PromptFile(path, written, field)
+        problem = "is a folder"
+        if not path.is_dir():
+            kind, problem = MissingFileError, f"does not exist (looked for {path.absolute()})"
     except (OSError, ValueError) as error:  # a name the file system cannot hold
-        found = f"is not a path ({error})"
-    raise InputError(
-        found, field=field, value=written, remedy="give a file's path, relative to the document's folder"
+        problem = f"is not a path ({error})"
+    raise kind(
+        problem, field=field, value=written, remedy="give a file's path, relative to the document's folder, or a URL"
     )
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark.
-
-    Raises:
-        InputError: it cannot be read, holds NUL bytes, or is not UTF-8 (the line is named).
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path, remedy="check its permissions") from None
-    return decode_text(data, path)
 
 
 def decode_text(data: bytes, file: Path | str) -> str:
@@ -83,7 +188,10 @@ def _is_utf16(data: bytes) -> bool:
     return "\ufffd" not in text and all(character.isprintable() or character.isspace() for character in text)
 
 
-def read_lines(path: Path) -> SourceRows:
+def read_lines(file: PromptFile) -> SourceRows:
     """One prompt a line; blank lines are skipped."""
-    lines = [(number, line) for number, line in enumerate(_LINE_END.split(read_text(path)), start=1) if line.strip()]
-    return SourceRows(texts=[line for _, line in lines], place=lambda row: f"line {lines[row][0]}", file=path)
+    text = decode_text(file.read(), file.name)
+    lines = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line.strip()]
+    return SourceRows(
+        texts=[line for _, line in lines], place=lambda row: f"line {lines[row][0]}", file=file.location
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import dagster as dg
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from hierflow.assets.names import SET_TAG
 from hierflow_tests.assets.dagster_sets import DATA_VERSION, NAMES, Served
@@ -41,7 +44,7 @@ def test_prompts_without_a_plan_are_asked_for(served: Served) -> None:
     assert request.job_name == NAMES.plan_job
     (seen,) = result.asset_events
     assert seen.asset_key == served.served.key("prompt_source")
-    assert seen.tags[DATA_VERSION] == result.cursor
+    assert seen.tags[DATA_VERSION] == (result.cursor or "").split()[0]
 
 
 def test_the_prompts_of_the_current_plan_are_not_asked_for(served: Served) -> None:
@@ -69,6 +72,58 @@ def test_a_plan_that_is_being_made_is_waited_for(served: Served) -> None:
         dg.DagsterRun(NAMES.plan_job, status=dg.DagsterRunStatus.STARTED, tags={SET_TAG: "trial"})
     )
     assert requested(tick(served)) == []
+
+
+class CountingFileSystem(MemoryFileSystem):
+    """A memory of its own that counts how often a file's bytes are read."""
+
+    protocol = "counting"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    reads = 0
+
+    def cat_file(self, path: str, *args: Any, **kwargs: Any) -> bytes:
+        CountingFileSystem.reads += 1
+        return bytes(super().cat_file(path, *args, **kwargs))
+
+
+def test_prompts_behind_a_url_are_watched_and_read_when_they_change(tmp_path: Path) -> None:
+    fsspec.register_implementation("counting", CountingFileSystem, clobber=True)
+    files = fsspec.filesystem("counting")
+    files.pipe("counting://shop/prompts.csv", b"id,prompt\n1,a red mug\n")
+    source = {"table": "counting://shop/prompts.csv", "id_column": "id", "text": None}
+    served = Served(write_document(tmp_path, prompts=source))
+    first = tick(served)
+    assert isinstance(first, dg.SensorResult)
+    assert served.execute(NAMES.plan_job).success
+
+    reads = CountingFileSystem.reads
+    assert isinstance(tick(served, first.cursor), dg.SkipReason)
+    assert CountingFileSystem.reads == reads
+
+    files.pipe("counting://shop/prompts.csv", b"id,prompt\n1,a big mug\n")  # of the same size
+    second = tick(served, first.cursor)
+    assert isinstance(second, dg.SensorResult)
+    assert len(second.run_requests or ()) == len(second.asset_events) == 1
+    assert requested(tick(served, second.cursor)) == requested(second)  # until it has been planned
+    files.rm("counting://shop/prompts.csv")
+    gone = tick(served, second.cursor)
+    assert isinstance(gone, dg.SkipReason)
+    assert "prompts.table: 'counting://shop/prompts.csv' does not exist" in (gone.skip_message or "")
+
+
+def test_an_edit_of_how_a_table_is_read_is_a_change_of_the_prompts(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("prompt,caption\na red mug,a blue mug\n", "utf-8")
+    first = tick(Served(write_document(tmp_path, prompts={"table": "t.csv", "text": None})))
+    assert isinstance(first, dg.SensorResult)
+    (tmp_path / "t.csv").write_text("text,caption\na red mug,a blue mug\n", "utf-8")
+    versions = set()
+    for column in ("text", "caption"):
+        source = {"table": "t.csv", "text": None, "prompt_column": column}
+        result = tick(Served(write_document(tmp_path, prompts=source)), first.cursor)
+        assert isinstance(result, dg.SensorResult)
+        versions.add(tuple((result.cursor or "").split()))
+    assert len({version for version, _ in versions}) == len({content for _, content in versions}) == 2
 
 
 def test_prompts_that_are_wrong_are_said_and_launch_nothing(served: Served) -> None:

@@ -162,7 +162,17 @@ def test_a_missing_prompt_column_is_named_with_those_there_are(tmp_path: Path, c
 @pytest.mark.parametrize("sign", [";", "\t", "|"])
 def test_cells_that_commas_do_not_separate_are_told_of(tmp_path: Path, sign: str) -> None:
     message = fault(tmp_path, f"id{sign}prompt\n1{sign}a dog\n")
-    assert message.endswith(f"separate its cells by commas (it has one column, {f'id{sign}prompt'!r}).")
+    assert f"separate its cells by commas or begin it with the line 'sep={sign}'" in message
+    assert message.endswith(f"(it has one column, {f'id{sign}prompt'!r}).")
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("first", ["sep={}\r\n", '\ufeff"sep={}"\n'])
+def test_the_first_line_of_excel_says_what_separates_cells(tmp_path: Path, sign: str, first: str) -> None:
+    text = f"{first.format(sign)}id{sign}prompt\n1{sign}a dog\n2{sign}a cat{sign}x\n"
+    assert "t.csv: row 2, line 4: has 3 cells" in fault(tmp_path, text, id_column="id")
+    prompts = load(tmp_path, text.replace(f"{sign}x", ""), id_column="id")
+    assert (prompts.ids, prompts.texts) == (("1", "2"), ("a dog", "a cat"))
 
 
 def test_a_missing_id_column_is_named(tmp_path: Path) -> None:
@@ -179,8 +189,8 @@ def test_the_prompt_column_cannot_be_the_id_column(tmp_path: Path) -> None:
     ("content", "place"),
     [
         ("prompt,n\na dog,1\n ,2\n", "t.csv: row 2, line 3: "),
-        ({"prompt": ["a dog", None]}, "t.parquet: row 2: "),
-        ({"prompt": ["a dog", " "]}, "t.parquet: row 2: "),
+        ({"prompt": ["a dog", None], "n": [1, 2]}, "t.parquet: row 2: "),
+        ({"prompt": ["a dog", " "], "n": [1, 2]}, "t.parquet: row 2: "),
     ],
 )
 def test_a_blank_prompt_is_named_by_its_row(tmp_path: Path, content: Any, place: str) -> None:
@@ -214,11 +224,53 @@ def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
     assert fault(tmp_path, ",prompt\n0,a dog\n").startswith("t.csv: column 1: has no name; ")
 
 
-@pytest.mark.parametrize("row", ["a small, red dog,1", "a dog"])
-def test_a_row_of_another_width_is_named(tmp_path: Path, row: str) -> None:
-    message = fault(tmp_path, f"prompt,n\na cat,1\n{row}\n")
-    assert message.startswith("t.csv: row 2, line 3: has ")
-    assert "cells under 2 column names; put a cell that holds a comma in double quotes." in message
+def test_a_row_with_too_many_cells_is_named(tmp_path: Path) -> None:
+    message = fault(tmp_path, "prompt,n\na cat,1\na small, red dog,1\n")
+    assert message.startswith("t.csv: row 2, line 3: has 3 cells under 2 column names; ")
+    assert message.endswith("put a cell that holds ',' in double quotes.")
+
+
+def test_a_row_with_too_few_cells_is_named(tmp_path: Path) -> None:
+    message = fault(tmp_path, "prompt,n,m\na cat,1,2\na dog\n")
+    assert message.startswith("t.csv: row 2, line 3: has 1 cell under 3 column names: cells are missing; ")
+    assert "quotes" not in message
+
+
+def test_rows_whose_cells_are_all_blank_are_left_out(tmp_path: Path) -> None:
+    prompts = load(tmp_path, "id,prompt,n\n1,a dog,1\n,,\n , \n2,a cat,\n,,,,\n", id_column="id")
+    assert (prompts.ids, prompts.columns) == (("1", "2"), {"n": ("1", "")})
+    table = {"id": [1.0, math.nan, 2.0], "prompt": ["a dog", None, "a cat"], "n": ["1", " ", None]}
+    prompts = load(tmp_path, table, id_column="id")
+    assert (prompts.ids, prompts.columns) == (("1", "2"), {"n": ("1", None)})
+    table["prompt"][2] = " "
+    assert fault(tmp_path, table, id_column="id").startswith("t.parquet: row 3: '' is a blank prompt")
+
+
+FLOATS = {"id": [41.0, 42.0], "prompt": ["a dog", "a cat"], "seed": [7.0, math.nan], "image_width": [math.nan, 64.0]}
+"""What pandas makes of whole numbers beside blanks, in parquet and in CSV."""
+FLOATS_IN_CSV = "id,prompt,seed,image_width\n41.0,a dog,7.0,\n42.0,a cat,,64.0\n"
+
+
+@pytest.mark.parametrize("content", [FLOATS, FLOATS_IN_CSV])
+def test_whole_numbers_may_be_floats_in_either_format(tmp_path: Path, content: Any) -> None:
+    prompts = load(tmp_path, content, id_column="id")
+    assert prompts.ids == ("41", "42")
+    assert [(row.seed, row.image_width) for row in prompts.settings] == [(7, None), (None, 64)]
+
+
+@pytest.mark.parametrize(
+    ("number", "field"),
+    [("7.5", "seed"), ("1_000", "seed"), ("9007199254740994.0", "seed"), ("-1", "seed"), ("4.0", "image_width")],
+)
+def test_other_numbers_are_refused_in_either_format(tmp_path: Path, number: str, field: str) -> None:
+    assert f"line 2, column {field}: " in fault(tmp_path, f"prompt,{field}\na dog,{number}\n")
+    if "_" not in number:
+        assert f"row 1, column {field}: " in fault(tmp_path, {"prompt": ["a dog"], field: [float(number)]})
+
+
+def test_ids_that_are_no_column_of_whole_numbers_stay_as_they_are(tmp_path: Path) -> None:
+    assert load(tmp_path, "v,prompt\n1.0,a dog\n1.1,a cat\n", id_column="v").ids == ("1.0", "1.1")
+    assert load(tmp_path, "v,prompt\n007,a dog\n1e3,a cat\n", id_column="v").ids == ("007", "1e3")
 
 
 def test_an_open_quote_is_refused_and_swallows_no_rows(tmp_path: Path) -> None:
