@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from hierflow.errors import InputError
 from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, SAFETENSORS_PATTERN, URL_PATTERN
+from hierflow.spec.running import POOL_PATTERN
 
 _PROBLEMS = {
     "missing": "is missing",
@@ -63,6 +64,8 @@ def _problem(kind: str, context: dict[str, Any], message: str) -> str:
     if kind == "string_pattern_mismatch":
         if context["pattern"] == NAME_PATTERN:
             return "is not a name: a letter first, then letters, digits and underscores, 64 at most"
+        if context["pattern"] == POOL_PATTERN:
+            return "is not a name without spaces"
         if context["pattern"] == GROUP_PATTERN:
             return "is not made of letters, digits, underscores and slashes"
         if context["pattern"] == URL_PATTERN:

@@ -12,6 +12,7 @@ from typing import Any
 from hierflow.assets.schema import Schema, document_schema
 from hierflow.environment import FIELDS
 from hierflow.spec import GROUP_PATTERN, NAME_PATTERN, SAFETENSORS_PATTERN, URL_PATTERN, ImageSetSpec
+from hierflow.spec.running import POOL_PATTERN
 
 EXAMPLE = """\
 type: hierflow.ImageSet
@@ -90,7 +91,10 @@ attributes:
     retries: 1
     on_change: false
     automation: false
-    tags: {team: studio}
+    pool: gpu
+    tags:
+      team: studio
+      subtrees: {dagster-k8s/config: {container_config: {resources: {limits: {nvidia.com/gpu: 1}}}}}
   assets:
     group: ads
     key_prefix: [studio]
@@ -127,6 +131,7 @@ decimal digits; they refuse `0123`, `1_000`, `12:30` and `0x10`, which YAML 1.1 
 _COLUMNS = "| field | value | default | what it says |\n|---|---|---|---|"
 _PATTERNS = {
     NAME_PATTERN: "a letter, then up to 63 letters, digits and underscores",
+    POOL_PATTERN: "a name without spaces",
     GROUP_PATTERN: "letters, digits, `_` and `/`",
     SAFETENSORS_PATTERN: "the name of a safetensors file",
     URL_PATTERN: "a URL that begins with `https://`, `http://` or `file://`",
@@ -200,6 +205,8 @@ def _value(field: Schema) -> str:
         held = field["additionalProperties"]
         if held is True:
             return "values by name"
+        if "object" in held["type"]:
+            return "text or mappings by name"
         return "text by name" if "string" in held["type"] else "list of text by name"
     return _TYPES[kind] + _bounds(field)
 

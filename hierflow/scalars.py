@@ -10,7 +10,7 @@ import datetime
 import math
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel
@@ -98,6 +98,8 @@ def resolve_scalars(value: Any, expected: Any, field: str = "") -> Any:
 def _field_type(name: str, field: str, model: type[BaseModel] | None, kinds: set[Any]) -> Any:
     if model is not None:
         fields = {about.alias or own: about.annotation for own, about in model.model_fields.items()}
+        if name not in fields and model.model_config.get("extra") == "allow":
+            return _item_type({get_type_hints(model)["__pydantic_extra__"]}, (dict,))
         return fields.get(name, Any)
     return list[float] if field in _NUMBER_AXES else _item_type(kinds, (dict,))
 
@@ -130,7 +132,7 @@ def _resolve_scalar(scalar: Scalar, kinds: set[Any], field: str) -> Any:
         )
     if isinstance(value, datetime.date):
         return scalar.text
-    if kinds <= {str, NoneType}:
+    if str in kinds and {kind for kind in kinds if get_origin(kind) is None} <= {str, NoneType}:
         if isinstance(value, bool):
             raise _truth_value(scalar, field)
         return scalar.text if isinstance(value, int | float) else value

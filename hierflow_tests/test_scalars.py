@@ -64,7 +64,7 @@ def test_text_is_what_the_document_says(load: Any) -> None:
         "  diffusion: {revision: 0123456, negative_prompt: 1_000}\n  storage: {path: 2024-01-01}\n"
     )
     assert spec.prompts.axes == {"2024": ["1.10"], "x": SCALARS}
-    assert spec.runs.tags == {"1": "0123", "2024-01-01": "16:9"}
+    assert spec.runs.tags.of("plan") == {"1": "0123", "2024-01-01": "16:9"}
     assert (spec.assets.tags, spec.assets.key_prefix) == ({"a": "1.10"}, ("0123",))
     assert (spec.diffusion.revision, spec.diffusion.negative_prompt) == ("0123456", "1_000")
     assert spec.storage.path == "2024-01-01"

@@ -16,6 +16,7 @@ from hierflow.assets.sensors import continue_sensor, prompts_sensor
 from hierflow.assets.served_set import ServedSet
 from hierflow.assets.subtree_assets import subtree_assets
 from hierflow.spec import ImageSetSpec
+from hierflow.spec.running import JobName
 
 
 def build_image_set(
@@ -52,16 +53,22 @@ def definitions_of(served: ServedSet) -> dg.Definitions:
 def _jobs(served: ServedSet) -> list[Any]:
     """The jobs of the plan, of a partition, of the reports, and of quality."""
     names, device = served.names, {ACCELERATOR_TAG: served.spec.diffusion.device}
-    jobs: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+    jobs: dict[str, tuple[tuple[str, ...], JobName, dict[str, str], str]] = {
         names.plan_job: (
             PLAN_ASSETS,
+            "plan",
             device,
             f"Make the set {served.spec.name}: prompts, embeddings, tree, plan, and the steps above the partition "
             f"cut. The sensor {names.sensor} does the rest.",
         ),
-        names.subtree_job: (SUBTREE_ASSETS, device, "Latents, images and scores of one partition."),
-        names.finish_job: (REPORT_ASSETS, {}, "Manifest, gallery and audit of the set as it stands."),
-        names.quality_job: (QUALITY_ASSETS, device, "The quality of the set as it stands, baselines included."),
+        names.subtree_job: (SUBTREE_ASSETS, "subtrees", device, "Latents, images and scores of one partition."),
+        names.finish_job: (REPORT_ASSETS, "finish", {}, "Manifest, gallery and audit of the set as it stands."),
+        names.quality_job: (
+            QUALITY_ASSETS,
+            "quality",
+            device,
+            "The quality of the set as it stands, baselines included.",
+        ),
     }
     return [
         dg.define_asset_job(
@@ -69,9 +76,9 @@ def _jobs(served: ServedSet) -> list[Any]:
             selection=dg.AssetSelection.assets(*(served.key(asset) for asset in assets)),
             executor_def=dg.in_process_executor,  # the model loads once a process
             description=description,
-            tags={**served.spec.runs.tags, SET_TAG: served.spec.name, **tags},
+            tags={**served.spec.runs.tags.of(job), SET_TAG: served.spec.name, **tags},
         )
-        for name, (assets, tags, description) in jobs.items()
+        for name, (assets, job, tags, description) in jobs.items()
     ]
 
 
@@ -100,6 +107,6 @@ def _automation(served: ServedSet) -> list[dg.AutomationConditionSensorDefinitio
             f"{served.spec.name}_automation",
             target=dg.AssetSelection.assets(*(served.key(asset) for asset in ("prompt_source", *PLAN_ASSETS))),
             default_status=dg.DefaultSensorStatus.RUNNING,
-            run_tags={**served.spec.runs.tags, **tags},
+            run_tags={**served.spec.runs.tags.of("plan"), **tags},
         )
     ]

@@ -107,7 +107,9 @@ class TreeConfig(dg.Config):
     rebuild: str = ""
 
 
-def _asset(served: ServedSet, asset: str, checks: Mapping[str, str] | None = None) -> Any:
+def _asset(
+    served: ServedSet, asset: str, checks: Mapping[str, str] | None = None, *, uses_device: bool = True
+) -> Any:
     """Decorates the op that makes one asset."""
     return dg.multi_asset(
         name=served.names.op(asset),
@@ -117,11 +119,13 @@ def _asset(served: ServedSet, asset: str, checks: Mapping[str, str] | None = Non
             for name, about in (checks or {}).items()
         ],
         retry_policy=served.retry_policy,
+        op_tags=served.spec.runs.tags.of("plan"),
+        pool=served.pool if uses_device else None,
     )
 
 
 def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
-    @_asset(served, "prompt_set")
+    @_asset(served, "prompt_set", uses_device=False)
     def prompt_set(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         from hierflow.assets.displays.values import text_columns
         from hierflow.assets.tables import prompt_table
@@ -183,7 +187,9 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
 
 
 def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
-    @_asset(served, "embedding_tree", checks=_TREE_CHECKS)
+    has_pilot = served.spec.sharing.quality is not None
+
+    @_asset(served, "embedding_tree", checks=_TREE_CHECKS, uses_device=has_pilot)
     def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
         from hierflow.assets.displays.tree import tree_metadata
         from hierflow.stages.embedding.embeddings import embed

@@ -40,6 +40,8 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
             for name, about in _CHECKS.items()
         ],
         retry_policy=served.retry_policy,
+        op_tags=served.spec.runs.tags.of("quality"),
+        pool=served.pool,
     )
     def quality_report(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.account import account_metadata

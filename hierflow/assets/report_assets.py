@@ -36,6 +36,7 @@ def _image_set(served: ServedSet) -> dg.AssetsDefinition:
             )
         ],
         retry_policy=served.retry_policy,
+        op_tags=served.spec.runs.tags.of("finish"),
     )
     def image_set(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.image_set import image_set_metadata
@@ -81,6 +82,7 @@ def _compute_audit(served: ServedSet) -> dg.AssetsDefinition:
             )
         ],
         retry_policy=served.retry_policy,
+        op_tags=served.spec.runs.tags.of("finish"),
     )
     def compute_audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from hierflow.assets.displays.account import account_metadata

@@ -47,7 +47,7 @@ def _plain(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         given, other = (_plain(one, definitions) for one in schema.pop("anyOf"))
         if "const" in other:
             other = {"type": other["type"], "pattern": f"^{other['const']}$"}
-        elif other != {"type": "null"}:
+        elif other["type"] not in ("null", "object") or "properties" in other:
             raise TypeError(f"no schema for a field of either {given} or {other}")
         schema = {**given, **other, **schema, "type": [*_types(given), *_types(other)]}
     for key in ("items", "additionalProperties"):
@@ -55,7 +55,8 @@ def _plain(schema: Schema, definitions: dict[str, Schema]) -> Schema:
             schema[key] = _plain(schema[key], definitions)
     if "properties" in schema:
         schema["properties"] = {name: _plain(field, definitions) for name, field in schema["properties"].items()}
-        schema["propertyNames"] = {"enum": list(schema["properties"])}
+        if schema.get("additionalProperties") is False:
+            schema["propertyNames"] = {"enum": list(schema["properties"])}
     if schema.get("type") == "string" and not {"enum", "const", "pattern"} & schema.keys():
         schema["type"] = ["string", "number"]  # a number is the text it was written as
     return schema

@@ -62,6 +62,11 @@ class ServedSet:
             return None
         return dg.RetryPolicy(max_retries=retries, delay=RETRY_SECONDS, backoff=dg.Backoff.EXPONENTIAL)
 
+    @property
+    def pool(self) -> str | None:
+        """The concurrency pool of the steps that use the device."""
+        return self.spec.runs.pool
+
     def stage(self, run: str, invocation: str) -> Stage:
         """A stage outside a Dagster run: for a sensor, or a command."""
         from hierflow.stages.context import Stage

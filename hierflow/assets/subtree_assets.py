@@ -31,6 +31,8 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
         partitions_def=specs[0].partitions_def,
         backfill_policy=dg.BackfillPolicy.multi_run(1),
         retry_policy=served.retry_policy,
+        op_tags=served.spec.runs.tags.of("subtrees"),
+        pool=served.pool,
     )
     def subtree(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         with run_stage(context, served) as stage:

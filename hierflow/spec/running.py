@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from hierflow.spec.cron import NICKNAMES, check_cron
 from hierflow.spec.section import Section
 
 GROUP_PATTERN = r"^[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*$"
+POOL_PATTERN = r"^\S+$"
 _KEY_PART = re.compile(r"[A-Za-z0-9_]+")
 _ASSET_KEY = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
@@ -48,6 +51,35 @@ class ScheduleSpec(Section):
         return value
 
 
+def _tag_value(value: object) -> object:
+    if not isinstance(value, str | dict):
+        raise ValueError("is neither text nor a mapping")
+    return value
+
+
+TagValue = Annotated[str | dict[str, Any], BeforeValidator(_tag_value)]
+"""A tag's text, or a mapping that Dagster reads as JSON, such as that of `dagster-k8s/config`."""
+JobName = Literal["plan", "subtrees", "finish", "quality"]
+
+
+class RunTagsSpec(BaseModel):
+    """Tags of runs: those of all jobs by their keys, and beside them those of one job."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, TagValue]
+
+    plan: dict[str, TagValue] = Field({}, description="Tags of the runs of the job `NAME` alone.")
+    subtrees: dict[str, TagValue] = Field({}, description="Tags of the runs of `NAME_subtrees` alone.")
+    finish: dict[str, TagValue] = Field({}, description="Tags of the runs of `NAME_finish` alone.")
+    quality: dict[str, TagValue] = Field({}, description="Tags of the runs of `NAME_quality` alone.")
+
+    def of(self, job: JobName) -> dict[str, str]:
+        """The tags of a job's runs; its own replace those of all jobs. Mappings are JSON text."""
+        own: dict[str, TagValue] = getattr(self, job)
+        tags = {**self.__pydantic_extra__, **own}
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in tags.items()}
+
+
 class RunsSpec(Section):
     """How Dagster runs the set."""
 
@@ -69,7 +101,17 @@ class RunsSpec(Section):
         strict=True,
         description="Give the assets declarative automation conditions, beside the sensor that continues a plan.",
     )
-    tags: dict[str, str] = Field({}, description="Tags of every run, such as those your run launcher reads.")
+    pool: str | None = Field(
+        None,
+        pattern=POOL_PATTERN,
+        description="The concurrency pool of Dagster's that the steps which use the device take a slot of: encoding, "
+        "denoising, and the quality report.",
+    )
+    tags: RunTagsSpec = Field(
+        RunTagsSpec(),
+        description="Tags of the runs of all jobs, such as those your run launcher reads; a mapping is passed as "
+        "JSON. Tags under `plan`, `subtrees`, `finish` or `quality` are those of one job.",
+    )
 
 
 class AssetsSpec(Section):
