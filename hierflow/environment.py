@@ -22,7 +22,7 @@ FIELDS = (
     ("storage", "path"),
     ("storage", "url"),
 )
-"""Section and field in which variables are replaced."""
+"""Section and field in which variables are replaced, beside `storage.options`."""
 
 _BRACES = re.compile(r"\{\{.*?\}\}")
 _NAME = re.compile(r"\{\{\s*env\.(?P<name>\w+)\s*\}\}")
@@ -36,7 +36,8 @@ def with_environment(attributes: Any) -> Any:
 
     Args:
         attributes: whatever YAML held there. `{{ env.NAME }}`, `{{ env('NAME') }}` and
-            `{{ env('NAME', 'default') }}` are replaced, anywhere in the text of :data:`FIELDS`.
+            `{{ env('NAME', 'default') }}` are replaced, anywhere in the text of :data:`FIELDS`; and in every text
+            below `storage.options`.
 
     Raises:
         InputError: a variable is not set, or braces hold something else.
@@ -48,7 +49,17 @@ def with_environment(attributes: Any) -> Any:
         fields = replaced.get(section)
         if isinstance(fields, dict) and isinstance(fields.get(field), str):
             replaced[section] = {**fields, field: _resolved(fields[field], f"{section}.{field}")}
+    storage = replaced.get("storage")
+    if isinstance(storage, dict) and isinstance(storage.get("options"), dict):
+        replaced["storage"] = {**storage, "options": _resolved_below(storage["options"], "storage.options")}
     return replaced
+
+
+def _resolved_below(value: Any, field: str) -> Any:
+    """A text, or the texts of a mapping; anything else stays."""
+    if isinstance(value, dict):
+        return {name: _resolved_below(one, f"{field}.{name}") for name, one in value.items()}
+    return _resolved(value, field) if isinstance(value, str) else value
 
 
 def _resolved(text: str, field: str) -> str:

@@ -77,6 +77,7 @@ attributes:
     max_prompts: 256
   storage:
     path: s3://pictures/sets
+    options: {endpoint_url: https://s3.example.com, profile: studio}
     url: https://pictures.example.com/sets
     keep: branch_points
   cost:

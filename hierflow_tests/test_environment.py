@@ -83,3 +83,16 @@ def test_the_command_line_reads_the_environment(tmp_path: Path, monkeypatch: pyt
     assert ended.code == 2
     assert "storage.path" in ended.stderr
     assert "SETS, which is not set" in ended.stderr
+
+
+def test_variables_stand_for_their_values_below_the_options_of_a_storage() -> None:
+    written = {"key": "{{ env.BUCKET }}", "anon": False, "client_kwargs": {"region_name": "{{ env('UNSET', 'eu') }}"}}
+    after = with_environment({"storage": {"path": "s3://x", "options": written}})
+    assert after["storage"]["options"] == {
+        "key": "s3://pictures",
+        "anon": False,
+        "client_kwargs": {"region_name": "eu"},
+    }
+    with pytest.raises(InputError) as refused:
+        with_environment({"storage": {"options": {"client_kwargs": {"a": "{{ env.UNSET }}"}}}})
+    assert refused.value.field == "storage.options.client_kwargs.a"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import errno
+import socket
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from s3fs.errors import translate_boto_error
 
-from hierflow.errors import HierflowError, InputError, RunError
+from hierflow.errors import HierflowError, InputError, RunError, StorageError, storage_error
 
 
 def test_a_sentence_names_file_field_value_problem_and_remedy() -> None:
@@ -56,3 +60,69 @@ def test_an_error_survives_the_way_to_another_process() -> None:
     arrived = copy.copy(error)  # takes the same way as between processes
     assert str(arrived) == str(error)
     assert (arrived.field, arrived.value, arrived.remedy) == ("name", "x", "mend it")
+
+
+def s3_error(status: int, code: str) -> OSError:
+    """What s3fs raises for an answer with that status and code."""
+    response = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = translate_boto_error(ClientError(response, "PutObject"))
+    assert isinstance(error, OSError)
+    return error
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+WRONG_SETTINGS = [
+    *(s3_error(403, code) for code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")),
+    s3_error(400, "ExpiredToken"),
+    s3_error(301, "PermanentRedirect"),
+    s3_error(400, "AuthorizationHeaderMalformed"),
+    NoCredentialsError(),
+    caused(EndpointConnectionError(endpoint_url="http://x"), socket.gaierror(socket.EAI_NONAME, "unknown")),
+    ImportError("Install s3fs"),
+    PermissionError(errno.EACCES, "denied"),
+    OSError(errno.EROFS, "read-only"),
+    OSError("Forbidden: https://storage.googleapis.com/bucket"),  # as gcsfs has it
+    TypeError("unexpected keyword argument 'endpiont'"),
+]
+OUTAGES = [
+    s3_error(500, "InternalError"),
+    s3_error(503, "SlowDown"),
+    s3_error(400, "RequestTimeout"),
+    caused(EndpointConnectionError(endpoint_url="http://x"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
+    socket.gaierror(socket.EAI_AGAIN, "try again"),
+    TimeoutError(),
+    ConnectionResetError(errno.ECONNRESET, "reset"),
+    OSError(errno.ENOSPC, "full"),
+    Exception("what nobody has heard of"),
+]
+
+
+@pytest.mark.parametrize("error", WRONG_SETTINGS, ids=repr)
+def test_a_store_with_wrong_settings_is_wrong_input(error: Exception) -> None:
+    converted = storage_error(error, field="prompts.file", url="s3://bucket/prompts.csv")
+    assert isinstance(converted, InputError)
+    assert (converted.field, converted.value) == ("prompts.file", "s3://bucket/prompts.csv")
+
+
+@pytest.mark.parametrize("error", OUTAGES, ids=repr)
+def test_a_store_that_fails_is_an_outage_even_while_a_missing_file_is_handled(error: Exception) -> None:
+    error.__context__ = s3_error(404, "NoSuchKey")
+    converted = storage_error(error, field="storage.path", url="s3://bucket/sets", endpoint="http://127.0.0.1:9000")
+    assert isinstance(converted, StorageError)
+    assert (converted.field, converted.value) == ("storage.path", "s3://bucket/sets")
+    assert "http://127.0.0.1:9000" in converted.problem
+    assert str(copy.copy(converted)) == str(converted)
+
+
+def test_the_sentence_of_a_store_names_the_cause_and_no_secret() -> None:
+    error = OSError("cannot log in at sftp://me:hunter2@host with token-123\nnow")
+    converted = storage_error(error, field="storage.path", url="sftp://me:hunter2@host/x", secrets=["token-123"])
+    assert "hunter2" not in str(converted)
+    assert "token-123" not in str(converted)
+    assert converted.value == "sftp://host/x"
+    assert "\n" not in str(converted)
+    assert "AccessDenied" in str(storage_error(s3_error(403, "AccessDenied"), field="storage.path", url="s3://x"))

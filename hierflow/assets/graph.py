@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from hierflow.assets.names import SET_TAG, SetNames
+from hierflow.errors import without_password
 from hierflow.spec import ImageSetSpec
 
 CODE_VERSION = "1"
@@ -143,7 +144,7 @@ def _place(asset: str, spec: ImageSetSpec) -> list[str]:
     pages = {"image_set": "gallery.html", "compute_audit": "audit.html", "quality_report": "quality.html"}
     if asset not in pages:
         return []
-    folder = (spec.storage.url or spec.storage.path).rstrip("/")
+    folder = without_password(spec.storage.url or spec.storage.path).rstrip("/")
     page = f"{folder}/{spec.name}/{pages[asset]}"
     return [
         f"[{page}]({page})" if spec.storage.url else f"Look at `{page}` (storage.path is relative to the document)."

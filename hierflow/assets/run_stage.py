@@ -11,7 +11,7 @@ import dagster as dg
 
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG
 from hierflow.assets.served_set import ServedSet
-from hierflow.errors import HierflowError
+from hierflow.errors import HierflowError, StorageError
 from hierflow.progress import Lines, OpenProgress, Progress
 
 if TYPE_CHECKING:
@@ -45,13 +45,15 @@ def run_stage(context: dg.AssetExecutionContext, served: ServedSet) -> Iterator[
     """The stage context of a run. While it is open, the run's heartbeat is written to the set's store.
 
     Raises:
-        Failure: input or plan is wrong. It says so in one sentence and is not tried again; whatever else is raised
-            may lie outside the set, and follows the set's retry policy.
+        Failure: input or plan is wrong: one sentence, no retry. Or the store does not answer: one sentence, and the
+            set's retry policy applies, as it does to every other error.
     """
     try:
         stage = _stage(context, served)
         with stage.store.heartbeat(context.run_id):
             yield stage
+    except StorageError as error:
+        raise dg.Failure(str(error)) from error
     except HierflowError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,13 @@ class StorageSpec(Section):
         "./out",
         min_length=1,
         description="A folder or any fsspec URL; relative paths are relative to the document.",
+    )
+    options: dict[str, Any] = Field(
+        {},
+        exclude=True,
+        repr=False,
+        description="Keyword arguments of the fsspec file system of `path`, such as `endpoint_url` or `profile`. "
+        "Write secrets as `{{ env.NAME }}`; they are never stored or shown.",
     )
     url: str | None = Field(
         None,

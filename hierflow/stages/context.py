@@ -52,7 +52,7 @@ class Stage:
     @cached_property
     def store(self) -> SetStore:
         """The set's store."""
-        return SetStore(storage_url(self.spec, self.base), self.spec.name, self.document)
+        return SetStore(storage_url(self.spec, self.base), self.spec.name, self.document, self.spec.storage.options)
 
     @cached_property
     def adapter(self) -> Adapter:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hierflow.errors import InputError
 from hierflow.hashing import bytes_digest, canonical_json, digest
 from hierflow.store.storage import DamagedFileError, Storage
 
@@ -85,6 +86,8 @@ def read_meta(storage: Storage, path: str, size: int) -> dict[str, Any]:
         header = json.loads(data[8 : 8 + length])
         meta: dict[str, Any] = json.loads(header.pop("__metadata__")["hierflow"])
         ends = [tensor["data_offsets"][1] for tensor in header.values()]
+    except InputError:  # a ValueError of the storage, which says nothing of this file
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(f"{storage.url(path)} is not a sealed safetensors file ({error})") from error
     if size != 8 + length + max(ends, default=0):

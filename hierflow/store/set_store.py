@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hierflow.errors import InputError
@@ -35,10 +36,17 @@ class SetStore:
         path: `storage.path` of the document, absolute or an fsspec URL.
         name: the set's name, one path component.
         document: the document that describes the set; None where it was described in Python.
+        options: `storage.options` of the document.
     """
 
-    def __init__(self, path: str, name: str, document: Path | None = None) -> None:
-        self._base = Storage(path)
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        document: Path | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self._base = Storage(path, options)
         self.name = name
         self.files = self._base.child(name)
         self._document = document
@@ -127,7 +135,8 @@ class SetStore:
             InputError: the location cannot be written to, or belongs to another document.
         """
         self.files.prepare()
-        if not self.check_owner():
+        is_marked = self.check_owner()
+        if not is_marked or not self.files.is_local:  # an object store shows only by a write whether it can be written
             write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": _FORMAT})
 
     def _mark(self) -> dict[str, Any] | None:

@@ -168,8 +168,12 @@ def _wanted(compiled: CompiledPlan, row: ImageRow) -> str:
 def _shown(stage: Stage) -> dict[str, str]:
     """The images of the manifest as it lies there."""
     try:
-        manifest = read_manifest(stage.store.files.read(MANIFEST))
-    except (FileNotFoundError, ValueError):
+        data = stage.store.files.read(MANIFEST)
+    except FileNotFoundError:
+        return {}
+    try:
+        manifest = read_manifest(data)
+    except ValueError:
         return {}
     paths, sums = (manifest.column(name).to_pylist() for name in ("image_path", "image_sha256"))
     return dict(zip(paths, sums, strict=True))

@@ -34,7 +34,13 @@ def thumbnails_of(stage: Stage, images: Collection[tuple[str, str]]) -> dict[str
 
 def _made(stage: Stage, thumbnails: Thumbnails, path: str, sha256: str) -> str | None:
     try:
-        return thumbnails.keep(sha256, decode_png(stage.store.files.read(path)))
-    except (FileNotFoundError, ValueError) as error:
+        data = stage.store.files.read(path)
+    except FileNotFoundError as error:
         stage.say(f"{path} has no thumbnail: {error}")
         return None
+    try:
+        pixels = decode_png(data)
+    except ValueError as error:
+        stage.say(f"{path} has no thumbnail: {error}")
+        return None
+    return thumbnails.keep(sha256, pixels)

@@ -12,8 +12,12 @@ from hierflow.stages.reports.assembly import QUALITY, QUALITY_PAGE
 def quality_summary(stage: Stage) -> dict[str, Any] | None:
     """The report that lies beside the set, for `--json`; None if there is none, or it cannot be read."""
     try:
-        found = json.loads(stage.store.files.read(QUALITY))
-    except (FileNotFoundError, ValueError):
+        data = stage.store.files.read(QUALITY)
+    except FileNotFoundError:
+        return None
+    try:
+        found = json.loads(data)
+    except ValueError:
         return None
     return {
         "page": stage.store.files.url(QUALITY_PAGE),

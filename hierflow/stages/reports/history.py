@@ -28,9 +28,11 @@ def carry_on(
     """
     files = stage.store.files
     try:
-        versions = read_history(files.read(HISTORY))
+        data = files.read(HISTORY)
     except FileNotFoundError:
-        versions = []
+        data = None
+    try:
+        versions = [] if data is None else read_history(data)
     except ValueError as error:
         aside = files.put_aside(HISTORY)
         stage.say(f"{error}; it now lies in {files.url(aside)}, and the history begins anew")

@@ -226,9 +226,11 @@ def _planned_shares(compiled: CompiledPlan, prompts: PromptSet) -> dict[Lane, di
 def _changes(stage: Stage, rows: Sequence[ImageRow]) -> tuple[Changes | None, list[str]]:
     """What differs from the manifest that is still there, and what the reader must know about that."""
     try:
-        return compare(read_manifest(stage.store.files.read(MANIFEST)), rows), []
+        data = stage.store.files.read(MANIFEST)
     except FileNotFoundError:
         return None, []
+    try:
+        return compare(read_manifest(data), rows), []
     except ValueError as error:
         stage.say(f"{error}; it is written anew, and what has changed since cannot be told")
         return None, ["The last manifest was damaged, so what this run changed cannot be told."]
