@@ -136,7 +136,7 @@ class SetStore:
         """
         self.files.prepare()
         is_marked = self.check_owner()
-        if not is_marked or not self.files.is_local:  # an object store shows only by a write whether it can be written
+        if not is_marked or not self.files.is_local:  # only a write shows that an object store takes writes
             write_json(self.files, _MARK, {"name": self.name, "document": self._signature(), "format": _FORMAT})
 
     def _mark(self) -> dict[str, Any] | None:
