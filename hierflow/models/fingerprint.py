@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from hierflow.errors import InputError
@@ -18,7 +19,20 @@ def folder_fingerprint(folder: Path) -> str:
     Raises:
         InputError: the folder holds none.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
+    return files_fingerprint(folder, description_files(folder))
+
+
+def description_files(folder: Path) -> list[Path]:
+    """The files of a component without weights, such as a tokenizer, and all safetensors files if it has some."""
+    return [path for path in sorted(folder.glob("*")) if path.suffix in _SUFFIXES]
+
+
+def files_fingerprint(folder: Path, files: Sequence[Path]) -> str:
+    """SHA-256 over names and content of files in `folder`.
+
+    Raises:
+        InputError: there are none.
+    """
     if not files:
         raise InputError(
             "holds no model files", file=folder, remedy="give a complete model in diffusers format with safetensors"
@@ -27,7 +41,7 @@ def folder_fingerprint(folder: Path) -> str:
     found = {str(path.resolve()): _entry(path, known) for path in files}
     if any(known.get(name) != entry for name, entry in found.items()):
         remember("fingerprints", {**known, **found})
-    return digest([(path.name, found[str(path.resolve())]["sha256"]) for path in files])
+    return digest([(path.name, found[str(path.resolve())]["sha256"]) for path in sorted(files)])
 
 
 def file_fingerprint(path: Path) -> str:

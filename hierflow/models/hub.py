@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hierflow.errors import InputError
-from hierflow.models.cache import remember, remembered
 
-_LISTINGS = "hub"
-_SUFFIX = ".safetensors"
-_FILE_SUFFIXES = (_SUFFIX, ".ckpt", ".pt", ".pth", ".bin", ".gguf")
+_FILE_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
 
 def is_hub_id(name: str) -> bool:
@@ -34,34 +31,20 @@ def from_hub(name: str, revision: str | None, field: str, patterns: list[str]) -
         raise _unavailable(name, field, error) from error
 
 
-def weights_in(name: str, folder: Path, field: str) -> list[str]:
-    """The paths of all safetensors files of a hub repository's commit.
-
-    What a commit holds is remembered, so that a machine goes on as it began when it loses the network. One that has
-    never had it goes by what is on its disk.
+def hub_files(name: str, folder: Path) -> list[str]:
+    """The paths of all files of a hub repository's commit, as the hub's own client has cached them.
 
     Args:
         name: of the repository.
-        folder: what :func:`from_hub` gave, which is named by the commit.
-        field: of the document, for errors.
-
-    Raises:
-        InputError: the hub does not answer, and there are none on this machine.
+        folder: what :func:`from_hub` gave, which is named by the commit; where no list was ever cached, its files.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
-    known, key = remembered(_LISTINGS), f"{name}@{folder.name}"
-    if isinstance(found := known.get(key), list):
-        return found
     try:
-        found = [path for path in HfApi().list_repo_files(name, revision=folder.name) if path.endswith(_SUFFIX)]
-    except Exception as error:  # as above
-        found = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob(f"*{_SUFFIX}"))]
-        if not found:
-            raise _unavailable(name, field, error) from error
-        return found
-    remember(_LISTINGS, {**known, key: found})
-    return found
+        return [file.path for file in get_cached_repo_tree(name, revision=folder.name)]
+    except CachedRepoTreeNotFoundError:
+        return [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
 
 
 def _unavailable(name: str, field: str, error: Exception) -> InputError:

@@ -128,15 +128,15 @@ class LoadedModel:
         return [part for part in found if isinstance(part, torch.nn.Module)]
 
     def _from_config(self, component: str) -> Any:
-        import diffusers
-        import transformers
-
-        repository = self.source.repository
-        library, name = repository.classes[component]
-        if library == "transformers":
-            kind = getattr(transformers, name)
+        kind, repository = self._class(self.source.repository, component), self.source.repository
+        if repository.classes[component][0] == "transformers":
             return kind(kind.config_class.from_pretrained(repository.folder / component, local_files_only=True))
-        return getattr(diffusers, name).from_config(repository.config(component, "config.json"))
+        return kind.from_config(repository.config(component, "config.json"))
+
+    def _class(self, repository: Repository, component: str) -> Any:
+        from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
+
+        return simple_get_class_obj(*repository.classes[component])
 
     def _part_of_pipeline(self, *components: str) -> Any:
         """The model's own pipeline with those of `components` it has, and its scheduler."""
@@ -146,20 +146,30 @@ class LoadedModel:
         return self._load(family.pipeline, repository, {**dict.fromkeys(left_out), **family.arguments})
 
     def _load(self, pipeline: str, repository: Repository, given: dict[str, Any]) -> Any:
-        libraries = {library for library, _ in repository.classes.values()}
-        with quiet_libraries(), former_pipelines(libraries):
+        """The pipeline with its networks, each in the variant of its weights that suits the precision."""
+        networks = [name for name in repository.networks(tuple(repository.classes)) if name not in given]
+        with quiet_libraries(), former_pipelines({library for library, _ in repository.classes.values()}):
             import diffusers
 
             loaded = getattr(diffusers, pipeline).from_pretrained(
                 repository.folder,
-                dtype=self.runtime.torch_dtype,
-                variant=repository.variant,
                 use_safetensors=True,
                 local_files_only=True,
+                **{name: self._load_network(repository, name) for name in networks},
                 **given,
             )
         loaded.set_progress_bar_config(disable=True)
         return loaded
+
+    def _load_network(self, repository: Repository, name: str) -> Any:
+        variant = repository.variant(name)
+        return self._class(repository, name).from_pretrained(
+            repository.folder / name,
+            dtype=self.runtime.torch_dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            **({} if variant is None else {"variant": variant}),
+        )
 
 
 def _fill_with_zeros(network: Any) -> None:

@@ -11,8 +11,17 @@ from typing import Any
 
 from hierflow.errors import InputError
 from hierflow.hashing import digest
-from hierflow.models.fingerprint import folder_fingerprint
+from hierflow.models.fingerprint import description_files, files_fingerprint
+from hierflow.models.weights import check_file, choose_variant, loaded_files
 
+_CONFIGS = ("config.json", "generation_config.json")
+_VOCABULARIES = (
+    {"tokenizer.json"},
+    {"vocab.json", "merges.txt"},
+    {"vocab.txt"},
+    {"spiece.model"},
+    {"tokenizer.model"},
+)
 _WITHOUT_WEIGHTS = re.compile(r"(Tokenizer|Scheduler|Processor|Extractor)(Fast|Pil)?$")
 
 
@@ -23,12 +32,12 @@ class Repository:
     Attributes:
         folder: where its files lie.
         commit: the hub commit they came from; None for a local folder.
-        chosen: of a hub repository, the variant of the weights that are loaded; None for the plain ones.
+        dtype: the precision that its networks will have, which decides among variants of their weights.
     """
 
     folder: Path
     commit: str | None = None
-    chosen: str | None = None
+    dtype: str = "float32"
 
     @cached_property
     def index(self) -> dict[str, Any]:
@@ -41,10 +50,14 @@ class Repository:
 
     @cached_property
     def classes(self) -> dict[str, tuple[str, str]]:
-        """Library and class of every component it has; those it leaves out (`[null, null]`) are not listed."""
+        """Library and class of every component it has; those it leaves out (`[null, null]`) are not listed.
+
+        A network on its own, such as a scorer's, has no components.
+        """
+        index = self.index if (self.folder / "model_index.json").is_file() else {}
         return {
             name: (str(entry[0]), str(entry[1]))
-            for name, entry in self.index.items()
+            for name, entry in index.items()
             if isinstance(entry, list) and len(entry) == 2 and entry[0]
         }
 
@@ -56,11 +69,60 @@ class Repository:
         """Those of `components` it has that hold weights: no tokenizer, processor or scheduler."""
         return tuple(name for name in self.present(components) if not _WITHOUT_WEIGHTS.search(self.classes[name][1]))
 
+    def variant(self, network: str) -> str | None:
+        """The variant of a network's weights that is loaded, such as "fp16"; None for plain weights."""
+        names = [path.name for path in (self.folder / network).glob("*")]
+        return choose_variant(names, self.classes[network][0], self.dtype)
+
+    def files(self, component: str) -> list[Path]:
+        """The files of a component that are loaded.
+
+        Raises:
+            InputError: a network has no weights that can be loaded.
+        """
+        folder = self.folder / component
+        if component not in self.networks((component,)):
+            return description_files(folder)
+        configs = [path for name in _CONFIGS if (path := folder / name).is_file()]
+        return [*configs, *loaded_files(folder, self.classes[component][0], self.variant(component))]
+
+    def check(self, *components: str) -> None:
+        """See that the components are complete, by the first bytes of their files.
+
+        Raises:
+            InputError: a folder or a file is missing, is a pointer, or is shorter than its header says.
+        """
+        self.config("", "model_index.json")
+        for component in components:
+            folder, (_, name) = self.folder / component, self.classes[component]
+            if not folder.is_dir():
+                raise InputError(
+                    f"has no folder `{component}`, which its model_index.json names ({name})",
+                    file=self.folder,
+                    remedy="give a complete model in diffusers format",
+                )
+            is_network = component in self.networks((component,))
+            files = self.files(component)
+            for file in files:
+                check_file(file)
+            if is_network or name.endswith("Scheduler"):
+                self.config(component, "config.json" if is_network else "scheduler_config.json")
+            names = {file.name for file in files}
+            if "Tokenizer" in name and not any(vocabulary <= names for vocabulary in _VOCABULARIES):
+                raise InputError(
+                    "holds no vocabulary of a tokenizer (`tokenizer.json`)",
+                    file=folder,
+                    remedy="give a complete model in diffusers format",
+                )
+
     def fingerprint(self, *components: str) -> str:
-        """Identity of the named components: the hub commit and the variant, or the content of their files."""
+        """Identity of the named components: the hub commit and variants, or the content of the files that load."""
         if self.commit:
-            return digest(self.commit, sorted(components), *([self.chosen] if self.chosen else []))
-        return digest([(name, folder_fingerprint(self.folder / name)) for name in sorted(components)])
+            variants = {self.variant(name) for name in self.networks(components)} - {None}
+            return digest(self.commit, sorted(components), *sorted(map(str, variants)))
+        return digest(
+            [(name, files_fingerprint(self.folder / name, self.files(name))) for name in sorted(components)]
+        )
 
     def config(self, component: str, file: str) -> dict[str, Any]:
         """A component's JSON configuration.
@@ -76,12 +138,3 @@ class Repository:
                 f"cannot be read ({error})", file=path, remedy="give a complete model in diffusers format"
             ) from error
         return config
-
-    @property
-    def variant(self) -> str | None:
-        """What diffusers calls the weights that are loaded; None for the plain ones, which in a folder come first."""
-        if self.commit:
-            return self.chosen
-        weights = list(self.folder.glob("*/*.safetensors"))
-        halves = [path for path in weights if ".fp16." in path.name]
-        return "fp16" if halves and len(halves) == len(weights) else None
