@@ -43,7 +43,7 @@ def source_version(served: ServedSet) -> str:
 
     Raises:
         InputError: the file or table cannot be read.
-        HierflowError: the server that holds it does not answer.
+        StorageError: the server that holds it does not answer.
     """
     from hierflow.prompts.text_files import find_file
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hierflow.errors import HierflowError, InputError
+from hierflow.errors import InputError, storage_error, without_password
 from hierflow.hashing import bytes_digest, digest
 from hierflow.prompts.rows import SourceRows
 
@@ -69,7 +69,7 @@ class PromptFile:
         Raises:
             MissingFileError: there is none.
             InputError: it cannot be read.
-            HierflowError: the server that holds it does not answer.
+            StorageError: the server that holds it does not answer.
         """
         if isinstance(self.location, Path):
             try:
@@ -85,7 +85,7 @@ class PromptFile:
         """A hash that changes with its content: of a checksum or a time that the server gives, else of all bytes.
 
         Raises:
-            InputError, HierflowError: as :meth:`read`.
+            InputError, StorageError: as :meth:`read`.
         """
         if isinstance(self.location, Path):
             return bytes_digest(self.read())
@@ -112,18 +112,7 @@ class PromptFile:
                 remedy="give the URL of a file",
             ) from error
         except Exception as error:  # the packages for object stores raise dozens of kinds
-            raise _url_error(error, self.field, without_password(url)) from error
-
-
-def _url_error(error: Exception, field: str, url: str) -> HierflowError:
-    problem = f"cannot be used ({str(error) or type(error).__name__})"
-    wrong = InputError(problem, field=field, value=url, remedy="check the URL, the credentials and the server")
-    return wrong if isinstance(error, ImportError | ValueError | PermissionError) else HierflowError(str(wrong))
-
-
-def without_password(url: str) -> str:
-    """`url` without user name and password."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", url)
+            raise storage_error(error, field=self.field, url=url) from error
 
 
 def find_file(written: str, base: Path, field: str) -> PromptFile:
