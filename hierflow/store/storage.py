@@ -8,7 +8,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
-from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from hierflow.errors import HierflowError, InputError, storage_error, without_password
@@ -36,6 +35,7 @@ _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci"}
 """Protocols of stores that replace an object in one step."""
 _RENAMING = {"sftp", "ssh"}
 """Protocols whose rename replaces a file in one step."""
+_ATOMIC = {"file", "local", "memory"} | _OBJECT_STORES | _RENAMING
 _SECRET = re.compile(r"secret|token|password|passphrase|key|credential|connection_string|sas", re.IGNORECASE)
 """Names of fsspec options that hold secrets."""
 
@@ -94,6 +94,8 @@ class Storage:
         self._fs: Any = None
         self._top = self
         self._local = self._is_object_store = False
+        if (protocol := fsspec.utils.get_protocol(str(url))) in fsspec.available_protocols():
+            self._refuse_unless_atomic({protocol})  # without connecting to it first
         with self._converted_errors():
             try:
                 self._fs, root = fsspec.core.url_to_fs(str(url), **options)
@@ -104,22 +106,23 @@ class Storage:
                     value=self._url,
                     remedy="give a folder or a URL that fsspec can open",
                 ) from error
-        if isinstance(self._fs, DirFileSystem):
-            self._fs, root = self._fs.fs, self._fs._join(root)
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
         self._is_object_store = bool(protocols & _OBJECT_STORES)
         self._renames = bool(protocols & _RENAMING)
         self._headers = next((_HEADERS[name] for name in _HEADERS.keys() & protocols), None)
-        if not (self._local or self._is_object_store or self._renames or "memory" in protocols):
+        self._refuse_unless_atomic(protocols)
+        self._has_bucket = not self._is_object_store
+
+    def _refuse_unless_atomic(self, protocols: Collection[str]) -> None:
+        if not _ATOMIC.intersection(protocols):
             raise InputError(
                 f"cannot be a store, as {sorted(protocols)[0]} cannot replace a file in one step",
                 field="storage.path",
                 value=self._url,
                 remedy="use a folder, an object store (s3://, gs://, abfs://) or sftp://",
             )
-        self._has_bucket = not self._is_object_store
 
     @property
     def is_local(self) -> bool:

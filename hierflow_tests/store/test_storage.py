@@ -7,7 +7,7 @@ import errno
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -233,6 +233,65 @@ def test_a_protocol_that_fsspec_does_not_know_is_the_users_fault(url: str) -> No
         InputError, match=r"^storage\.path: 'nonsense.* cannot be opened \(.*nonsense.*\); give a folder"
     ):
         Storage(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://me:pw@127.0.0.1:1/x", "smb://host/share", "http://host/x", "simplecache::memory://x", "dir::memory://x"],
+)
+def test_a_store_that_cannot_replace_a_file_in_one_step_is_refused_without_connecting_to_it(url: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Storage(url)
+    assert refused.value.field == "storage.path"
+    assert url.split(":")[0] in refused.value.problem
+    assert "pw" not in str(refused.value)
+
+
+class Renaming(MemoryFileSystem):
+    """A file system like sftp: a write can break off half way, a rename cannot."""
+
+    protocol = ("renaming", "sftp")
+    renames: ClassVar[list[tuple[str, str]]] = []
+
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
+        self.renames.append((path1, path2))
+        self.store[path2] = self.store.pop(path1)
+
+    def pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
+        if value == b"breaks":
+            super().pipe_file(path, value[:3])
+            raise ConnectionResetError(errno.ECONNRESET, "reset")
+        super().pipe_file(path, value, **kwargs)
+
+
+def test_a_store_without_atomic_writes_is_written_by_rename() -> None:
+    fsspec.register_implementation("renaming", Renaming, clobber=True)
+    storage = Storage(f"renaming://{uuid.uuid4().hex}")
+    storage.write("a/b.txt", b"old")
+    (draft, path), *_ = Renaming.renames
+    assert path.endswith("/a/b.txt")
+    assert draft.rsplit("/", 1)[0] == path.rsplit("/", 1)[0]
+    with pytest.raises(StorageError):
+        storage.write("a/b.txt", b"breaks")
+    assert storage.read("a/b.txt") == b"old"
+    assert len(storage._find()) == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.register_implementation("remembering", Remembering, clobber=True)
+    storage = Storage(f"remembering://{uuid.uuid4().hex}")
+    storage.write("a/b.txt", b"1")
+
+    def fails(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EIO, "no answer")
+
+    monkeypatch.setattr(Remembering, "ls", fails)
+    monkeypatch.setattr(Remembering, "find", AbstractFileSystem.find)
+    monkeypatch.setattr(Remembering, "info", fails)
+    with pytest.raises(StorageError):
+        storage.list("a")
+    with pytest.raises(StorageError):
+        storage.exists("a/b.txt")
 
 
 def test_a_folder_can_be_removed_with_all_below_it_and_nothing_beside(storage: Storage) -> None:
