@@ -191,3 +191,7 @@ def _say(sentence: str) -> None:
 
 def _print(plain: dict[str, Any], text: str, as_json: bool) -> None:
     click.echo(json.dumps(plain, ensure_ascii=False) if as_json else text)
+
+
+if __name__ == "__main__":
+    main()
