@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from hierflow.environment import with_environment
 from hierflow.errors import InputError
 from hierflow.faults import nearest, sentence
+from hierflow.hashing import bytes_digest
 from hierflow.positions import located
 from hierflow.prompts.source import chosen_kind
 from hierflow.prompts.text_files import decode_text
@@ -130,7 +131,23 @@ def image_set(model: type[ImageSet], attributes: Any) -> ImageSet:
     """
     spec = validated(model, with_environment(resolve_scalars(attributes, model)))
     chosen_kind(spec.prompts)
+    spec._document_digest = _attributes_digest(attributes)
     return spec
+
+
+def document_digests(path: Path) -> set[str]:
+    """The `document_digest` of each image set in a YAML file, as the file is now.
+
+    Raises:
+        InputError: the file cannot be read or is not YAML.
+    """
+    documents = [document for _, document in _read_documents(path) if isinstance(document, dict)]
+    return {_attributes_digest(_attributes(document)) for document in documents}
+
+
+def _attributes_digest(attributes: Any) -> str:
+    """Hash of attributes in their order, because the order of axes decides the order of prompts."""
+    return bytes_digest(repr(attributes).encode())
 
 
 def validated(model: type[Model], fields: Any) -> Model:

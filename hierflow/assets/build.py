@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from hierflow.assets.graph import PLAN_ASSETS, QUALITY_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS, Translate
-from hierflow.assets.names import ACCELERATOR_TAG, SET_TAG
+from hierflow.assets.names import ACCELERATOR_TAG, DOCUMENT_TAG, SET_TAG
 from hierflow.assets.plan_assets import plan_assets, prompt_source
 from hierflow.assets.quality_asset import quality_asset
 from hierflow.assets.report_assets import report_assets
@@ -76,7 +76,12 @@ def _jobs(served: ServedSet) -> list[Any]:
             selection=dg.AssetSelection.assets(*(served.key(asset) for asset in assets)),
             executor_def=dg.in_process_executor,  # the model loads once a process
             description=description,
-            tags={**served.spec.runs.tags.of(job), SET_TAG: served.spec.name, **tags},
+            tags={
+                **served.spec.runs.tags.of(job),
+                SET_TAG: served.spec.name,
+                DOCUMENT_TAG: served.spec.document_digest,
+                **tags,
+            },
         )
         for name, (assets, job, tags, description) in jobs.items()
     ]
@@ -101,7 +106,11 @@ def _schedules(served: ServedSet) -> list[dg.ScheduleDefinition]:
 def _automation(served: ServedSet) -> list[dg.AutomationConditionSensorDefinition]:
     if not served.spec.runs.automation:
         return []
-    tags = {SET_TAG: served.spec.name, ACCELERATOR_TAG: served.spec.diffusion.device}
+    tags = {
+        SET_TAG: served.spec.name,
+        DOCUMENT_TAG: served.spec.document_digest,
+        ACCELERATOR_TAG: served.spec.diffusion.device,
+    }
     return [
         dg.AutomationConditionSensorDefinition(
             f"{served.spec.name}_automation",

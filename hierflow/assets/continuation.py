@@ -82,27 +82,47 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
         return NextStep(reason, pointer.request, compiled.document.id, chosen)
     if at_work:
         return NextStep(f"partitions at work: {len(at_work)}; none waits")
+    if left and not history.is_ours:  # a request that this instance does not continue, or an empty set
+        return NextStep(_at_rest(compiled, left, history, pointer, names.plan_job))
     if not (is_marked(store, ASSEMBLED, state_of_records(compiled, records)) and history.is_finished):
         if history.finishes.failed >= ATTEMPTS:
-            return NextStep(f"the job {names.finish_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
+            return NextStep(_given_up(names.finish_job, names.plan_job))
         attempt = history.finishes.ended + 1
         return NextStep("manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=attempt)
     if not is_assessed(store, compiled, served.spec.scoring, records):
         if history.assessments.failed >= ATTEMPTS:
-            return NextStep(f"the job {names.quality_job} has failed {ATTEMPTS} times; launch {names.plan_job} again")
+            return NextStep(_given_up(names.quality_job, names.plan_job))
         if not _free(instance, served, active):
             return NextStep(f"the quality report waits; {_held(served)}", pointer.request, compiled.document.id)
         attempt = history.assessments.ended + 1
         return NextStep("the quality report follows", pointer.request, compiled.document.id, assess=attempt)
-    return NextStep(_at_rest(compiled, left, names.plan_job))
+    return NextStep(_at_rest(compiled, left, history, pointer, names.plan_job))
 
 
-def _at_rest(compiled: CompiledPlan, left: Sequence[str], job: str) -> str:
+def _at_rest(compiled: CompiledPlan, left: Sequence[str], history: _History, pointer: Pointer, job: str) -> str:
+    total = len(compiled.document.keys)
     if not left:
-        made = "image_set, compute_audit and quality_report"
-        return f"everything is made: {len(compiled.document.keys)} partitions, {made}"
-    waiting = "partitions that failed or were cancelled and wait for a request"
-    return f"{waiting}: {len(left)}, such as {left[0]}; launch {job}"
+        return f"everything is made: {total} partitions, image_set, compute_audit and quality_report"
+    counts = Counter(_OUTCOMES.get(history.last_status.get(key), "not run here") for key in left)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    request, why = pointer.request[:8], ""
+    if not history.is_known:
+        why = f"this Dagster instance has no run of their request {request} (deleted, or made elsewhere); "
+    elif not history.is_ours:
+        why = f"their request {request} is a `hierflow run` that has ended, or a run that was deleted; "
+    return f"partitions not made: {len(left)} of {total} ({outcomes}), such as {left[0]}; {why}launch the job {job}"
+
+
+def _given_up(job: str, plan_job: str) -> str:
+    return f"the job {job} ended {ATTEMPTS} times without success; launch the job {plan_job}"
+
+
+_OUTCOMES: dict[dg.DagsterRunStatus | None, str] = {
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "cancelled",
+    dg.DagsterRunStatus.SUCCESS: "made and lost",
+}
+"""What became of a partition, by the status of its last run."""
 
 
 class _Ended(NamedTuple):
@@ -124,16 +144,18 @@ class _History:
     Attributes:
         is_ours: whether the request is a run of this instance; what commands, or other instances, have begun, they
             see through themselves.
+        is_known: whether the instance has the request, or any run that it has led to.
         command_at_work: whether the request is a command that has not ended.
         tries: ended runs by partition key.
-        cancelled: keys of partitions whose run somebody has cancelled.
+        last_status: of the last ended run of each partition.
         finishes, assessments: of the finish job and of the quality job.
     """
 
     is_ours: bool
+    is_known: bool
     command_at_work: bool
     tries: Counter[str]
-    cancelled: set[str]
+    last_status: dict[str, dg.DagsterRunStatus]
     finishes: _Ended
     assessments: _Ended
 
@@ -145,16 +167,15 @@ class _History:
         assessments = _Ended.of(ended, names.quality_job)
         subtrees = [run for run in ended if run.job_name == names.subtree_job]
         processes = {run.tags[PROCESS_TAG] for run in runs if PROCESS_TAG in run.tags}
+        is_ours = instance.get_run_by_id(pointer.request) is not None
         return cls(
-            is_ours=instance.get_run_by_id(pointer.request) is not None,
+            is_ours=is_ours,
+            is_known=is_ours or bool(runs),
             command_at_work=not assessments.ended
             and any(is_command_alive(store, pointer.request, process) for process in processes),
             tries=Counter(key for run in subtrees for key in partitions_of(instance, served, run)),
-            cancelled={
-                key
-                for run in subtrees
-                if run.status == dg.DagsterRunStatus.CANCELED
-                for key in partitions_of(instance, served, run)
+            last_status={
+                key: run.status for run in reversed(subtrees) for key in partitions_of(instance, served, run)
             },
             finishes=_Ended.of(ended, names.finish_job),
             assessments=assessments,
@@ -162,7 +183,8 @@ class _History:
 
     def may_try(self, key: str) -> bool:
         """Whether the partition may be launched without anybody asking for it."""
-        return self.is_ours and key not in self.cancelled and self.tries[key] < ATTEMPTS
+        is_cancelled = self.last_status.get(key) == dg.DagsterRunStatus.CANCELED
+        return self.is_ours and not is_cancelled and self.tries[key] < ATTEMPTS
 
     @property
     def is_finished(self) -> bool:

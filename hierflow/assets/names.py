@@ -7,6 +7,8 @@ from dataclasses import dataclass
 SET_TAG = "hierflow/set"
 ACCELERATOR_TAG = "hierflow/accelerator"
 """On every run that may hold a GPU: `diffusion.device`, for an instance's `tag_concurrency_limits`."""
+DOCUMENT_TAG = "hierflow/document"
+"""Digest of the document that the code location had loaded when it requested the run."""
 PROMPTS_TAG = "hierflow/prompts"
 PLAN_TAG = "hierflow/plan"
 INVOCATION_TAG = "hierflow/invocation"

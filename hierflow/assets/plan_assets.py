@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from hierflow.assets.events import materialization
-from hierflow.assets.run_stage import keep_plan, keep_prompts, plan_of, prompts_of, run_stage
+from hierflow.assets.run_stage import check_document, keep_plan, keep_prompts, plan_of, prompts_of, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.hashing import digest
@@ -132,6 +132,7 @@ def _prompt_set(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.embedding.advice import repetitions
 
         with run_stage(context, served) as stage:
+            check_document(context, served)
             prompts = load_source(served)
             for warning in repetitions(prompts):
                 context.log.warning(warning)
@@ -161,6 +162,7 @@ def _prompt_embeddings(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.overview.preflight import check_memory
 
         with run_stage(context, served) as stage:
+            check_document(context, served)
             prompts = prompts_of(context, stage)
             check_memory(stage, prompts)
             for warning in advice(stage, prompts):
@@ -197,6 +199,7 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.planning.tree_comparison import compare_to_fresh
 
         with run_stage(context, served) as stage:
+            check_document(context, served)
             prompts = prompts_of(context, stage)
             embeddings = embed(stage, prompts)
             compiled = make_plan(stage, prompts, embeddings, config.rebuild)

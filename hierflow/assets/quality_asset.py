@@ -10,7 +10,7 @@ import dagster as dg
 
 from hierflow.assets.events import materialization
 from hierflow.assets.report_assets import audit_version, current_plan
-from hierflow.assets.run_stage import run_stage
+from hierflow.assets.run_stage import check_document, run_stage
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
 
@@ -52,6 +52,7 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.reports.image_set import assembled
 
         with run_stage(context, served) as stage:
+            check_document(context, served)  # the sensor looks for the report of its own version's `scoring`
             compiled = current_plan(stage)
             state = state_of_quality(compiled, stage.store.records_of(compiled), stage.spec.scoring)
             prompts = stage.store.prompts.load(compiled.document.prompts)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG
+from hierflow.assets.names import DOCUMENT_TAG, INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG
 from hierflow.assets.served_set import ServedSet
-from hierflow.errors import HierflowError, StorageError
+from hierflow.errors import HierflowError, RunError, StorageError
 from hierflow.progress import Lines, OpenProgress, Progress
 
 if TYPE_CHECKING:
@@ -84,6 +84,35 @@ def _stage(context: dg.AssetExecutionContext, served: ServedSet) -> Stage:
     )
 
 
+def check_document(context: dg.AssetExecutionContext, served: ServedSet) -> None:
+    """Refuse to work on another version of the document than the run was requested for, or than the file holds now.
+
+    Code servers and queue workers load a document once. A `hierflow run` has just loaded it, and may outlast edits.
+
+    Raises:
+        RunError: the versions differ.
+        InputError: the file is no longer valid.
+    """
+    from hierflow.document import document_digests
+
+    document, own = served.document, served.spec.document_digest
+    job = served.names.plan_job
+    # Once a run: an edit while a long run encodes its prompts does not waste that run.
+    is_first = PROMPTS_TAG not in _tags(context) and _terminal.get() is None
+    if is_first and document and document.is_file() and own not in document_digests(document):
+        raise RunError(
+            f"this process loaded an older version of the document {document} than the file holds now; reload the "
+            f"code location, restart long-running workers, and launch the job {job} again"
+        )
+    requested = context.run.tags.get(DOCUMENT_TAG, own)
+    if requested != own:
+        raise RunError(
+            f"this run was requested for version {requested[:8]} of the document {document or served.spec.name}, and "
+            f"this process loaded version {own[:8]}; reload the code location, restart long-running workers, and "
+            f"launch the job {job} again"
+        )
+
+
 def keep_prompts(context: dg.AssetExecutionContext, prompts: PromptSet) -> None:
     """Let the run's later steps work on these prompts, whatever another run makes current meanwhile."""
     context.instance.add_run_tags(context.run_id, {PROMPTS_TAG: prompts.content_hash})
@@ -105,9 +134,16 @@ def plan_of(context: dg.AssetExecutionContext, stage: Stage) -> CompiledPlan:
 
     Raises:
         Failure: there is none yet.
+        RunError: it is not in the store.
     """
     wanted = _tags(context).get(PLAN_TAG)
-    compiled = stage.store.plans.load(wanted) if wanted else stage.store.plans.current()
+    try:
+        compiled = stage.store.plans.load(wanted) if wanted else stage.store.plans.current()
+    except FileNotFoundError as error:
+        raise RunError(
+            f"the plan {wanted} that this run was requested for is not in {stage.store.files.url()}; launch the job "
+            f"{stage.spec.name} again (after an edit of storage.path or name, reload the code location first)"
+        ) from error
     if compiled is None:
         raise no_plan(stage.spec.name)
     return compiled

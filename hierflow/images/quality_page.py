@@ -79,7 +79,7 @@ def render_quality(
     places = [",".join(str(column.places[at]) for column in columns) for at in range(len(pairs))]
     return page_template("quality.html", ("gallery.css", "quality.css"), _SCRIPTS).render(
         title=title,
-        said=headline(quality, floor, offer),
+        said=headline(quality, floor, offer, has_images=any(row.image_path for row in rows)),
         facts=_facts(judged, floor),
         pilot=_pilot(pilot) if pilot else None,
         measures=[_measure(one, floor, one is judged) for one in quality.judgements],

@@ -81,14 +81,17 @@ class Headline:
     notes: list[str]
 
 
-def headline(quality: Quality, floor: float | None, offer: Offer | None) -> Headline:
+def headline(quality: Quality, floor: float | None, offer: Offer | None, *, has_images: bool = True) -> Headline:
     """The sentence above all.
 
     Args:
         quality: what is known.
         floor: of the document; None if it sets none.
         offer: where nothing was asked for, what could be.
+        has_images: whether the set has any image.
     """
+    if not has_images:
+        return Headline("unknown", "", "There are no images yet.", [])
     if not quality.judgements:
         return _without_pairs(offer)
     judged = best(quality.judgements)

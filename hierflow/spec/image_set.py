@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from hierflow.errors import InputError
+from hierflow.hashing import digest
 from hierflow.prompts import PromptSource
 from hierflow.spec.diffusion import DiffusionSpec
 from hierflow.spec.embedding import EmbeddingSpec
@@ -84,6 +85,15 @@ class ImageSetSpec(Section):
     )
     runs: RunsSpec = Field(RunsSpec(), description="How Dagster runs the set.")
     assets: AssetsSpec = Field(AssetsSpec(), description="How the set appears in Dagster's asset graph.")
+    _document_digest: str = PrivateAttr("")
+
+    @property
+    def document_digest(self) -> str:
+        """Hash of the document's attributes as written; of the fields for a set that is defined in Python.
+
+        Comments and layout do not change it, nor do the values of environment variables.
+        """
+        return self._document_digest or digest("hierflow document 1", self.model_dump(mode="json"))
 
     @model_validator(mode="after")
     def _states_for_the_tree(self) -> Self:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hierflow.assets.continuation import NextStep, next_step
-from hierflow.assets.names import ACCELERATOR_TAG, PROCESS_TAG, SET_TAG
+from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG, SET_TAG
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.store.storage import Storage
 from hierflow_tests.assets.dagster_sets import DEAD_PROCESS, NAMES, Served
@@ -142,10 +142,7 @@ def test_a_partition_that_keeps_failing_is_tried_twice_and_the_rest_goes_on(
     assert ticks(served) == [[second], *REPORTS]
     assert served.metadata("image_set")["complete"] is False
     waiting = step_of(served).reason
-    assert (
-        waiting
-        == f"partitions that failed or were cancelled and wait for a request: 1, such as {first}; launch trial"
-    )
+    assert waiting == f"partitions not made: 1 of 2 (1 failed), such as {first}; launch the job trial"
 
     served.execute(NAMES.plan_job)  # the next night's request tries again
     assert ticks(served) == [[first], *REPORTS]
@@ -159,6 +156,61 @@ def test_a_cancelled_partition_is_not_launched_again(served: Served) -> None:
     assert attempt == 1
     _recorded(served, first, step, dg.DagsterRunStatus.CANCELED)
     assert [key for key, _ in step_of(served).partitions] == [key for key in served.partitions if key != first]
+
+
+def test_a_request_that_was_deleted_is_told_from_partitions_that_failed(served: Served) -> None:
+    request = served.execute(NAMES.plan_job).run_id
+    step, (first, second) = step_of(served), served.partitions
+    served.instance.delete_run(request)
+    assert tick(served) == []  # no reports on an empty set, either
+    untouched = step_of(served).reason
+    assert f"2 of 2 (2 not run here), such as {first}; this Dagster instance has no run" in untouched
+    assert request[:8] in untouched
+    assert untouched.endswith("launch the job trial")
+
+    _recorded(served, second, step, dg.DagsterRunStatus.FAILURE)
+    assert tick(served) == []
+    assert (
+        f"2 of 2 (1 failed, 1 not run here), such as {first}; their request {request[:8]}" in step_of(served).reason
+    )
+
+    served.execute(NAMES.plan_job)
+    assert ticks(served) == [[first], [second], *REPORTS]
+
+
+def test_a_new_home_over_a_half_made_store_launches_nothing_until_the_job_is(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    first, second = served.partitions
+    assert tick(served) == [first]
+    moved = Served(served.document)
+    assert tick(moved) == []
+    assert step_of(moved).reason.startswith(f"partitions not made: 1 of 2 (1 not run here), such as {second}; ")
+    assert step_of(moved).reason.endswith("launch the job trial")
+    moved.execute(NAMES.plan_job)
+    assert ticks(moved) == [[second], *REPORTS]
+
+
+def test_reports_that_were_cancelled_are_not_said_to_have_failed(served: Served) -> None:
+    request = served.execute(NAMES.plan_job).run_id
+    for key in served.partitions:
+        assert tick(served) == [key]
+    for _ in range(2):
+        tags = {SET_TAG: "trial", INVOCATION_TAG: request}
+        served.instance.add_run(dg.DagsterRun(NAMES.finish_job, status=dg.DagsterRunStatus.CANCELED, tags=tags))
+    assert step_of(served) == NextStep("the job trial_finish ended 2 times without success; launch the job trial")
+
+
+def test_the_reports_of_a_set_without_any_image_say_so(served: Served) -> None:
+    served.execute(NAMES.plan_job)
+    for job in (NAMES.finish_job, NAMES.quality_job):
+        assert served.execute(job).success
+    assert served.metadata("image_set")["images"] == 0
+    assert served.metadata("image_set")["missing"] == 4
+    assert served.metadata("compute_audit")["evaluations_executed"] == 0
+    assert served.metadata("quality_report")["pairs"] == 0
+    folder = served.document.parent / "out/trial"
+    for page in ("gallery.html", "history.html", "quality.html"):
+        assert "There are no images yet." in (folder / page).read_text("utf-8")
 
 
 def test_nothing_is_launched_beside_a_partition_at_work(served: Served) -> None:

@@ -51,7 +51,7 @@ class Looks:
 
     def embeddings(self, images: Sequence[str]) -> npt.NDArray[np.float64]:
         """(N, D), those of some images, by SHA-256."""
-        return np.array([self.of[sha].embedding for sha in images], dtype=np.float64).reshape(len(images), -1)
+        return _stacked([self.of[sha].embedding for sha in images]).astype(np.float64)
 
 
 def looks_of(stage: Stage, compiled: CompiledPlan, images: Sequence[tuple[str, str]]) -> Looks:
@@ -79,11 +79,16 @@ def looks_of(stage: Stage, compiled: CompiledPlan, images: Sequence[tuple[str, s
         known |= new
         kept = sorted(known)  # those of images that have gone too: they may come back
         arrays = {
-            "embeddings": np.array([known[sha].embedding for sha in kept], dtype=np.float32).reshape(len(kept), -1),
+            "embeddings": _stacked([known[sha].embedding for sha in kept]),
             "blank": np.array([known[sha].blank for sha in kept], dtype=np.uint8),
         }
         write_arrays(stage.store.files, _FILE, arrays, {"version": version, "sha256": kept}, durable=False)
     return Looks({sha: known[sha] for _, sha in images if sha in known})
+
+
+def _stacked(embeddings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """(N, D); of no images (0, 0)."""
+    return np.stack(embeddings) if embeddings else np.zeros((0, 0), dtype=np.float32)
 
 
 def _version(stage: Stage) -> str:

@@ -89,6 +89,8 @@ def assemble(
     made = assembled(stage, compiled, prompts, entries)
     rows, axes, files = made.rows, list(prompts.columns), stage.store.files
     changes, notes = _changes(stage, rows)
+    if not any(row.image_path for row in rows):
+        notes.append("There are no images yet.")
     versions, of_history = carry_on(stage, rows, compiled.document.id, entries, changes)
     document, leaf_of = compiled.document, compiled.leaf_of
     size = (document.sampling.width, document.sampling.height)
