@@ -238,7 +238,7 @@ def warn_of_misfits(lora: Lora, fitting: set[int]) -> Iterator[str]:
     """
     misfits = [layer for number, layer in enumerate(lora._matrices) if layer in lora.layers and number not in fitting]
     total, fit = len(lora.layers), len(lora.layers) - len(misfits)
-    what = f"{fit} of its {total} layers are in the model, which lacks {_listed(misfits)}"
+    what = f"the model has {fit} of its {total} layers and lacks {_listed(misfits)}"
     if fit < total / 2:
         raise _does_not_fit(lora, what)
     if misfits:
