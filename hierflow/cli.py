@@ -1,4 +1,4 @@
-"""The command line: plan, run, status, audit, prune. Results go to stdout, everything else to stderr."""
+"""The command line: plan, run, status, audit, prune, export. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hierflow.errors import HierflowError, InputError
 from hierflow.positions import located
 from hierflow.progress import to_stderr
+
+if TYPE_CHECKING:
+    from hierflow.plan.selection import PromptSelection
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
@@ -71,22 +74,38 @@ _rebuild = click.option(
 )
 
 
+def _selection(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of a command that takes some of the prompts; they arrive as one argument `selection`."""
+
+    @click.option("--limit", type=int, metavar="N", help="Make only N prompts, spread over the tree.")
+    @click.option("--only", multiple=True, metavar="ID", help="Make only the prompt with this id; repeatable.")
+    @functools.wraps(command)
+    def select(*arguments: Any, limit: int | None, only: tuple[str, ...], **options: Any) -> int:
+        from hierflow.plan.selection import PromptSelection
+
+        return command(*arguments, selection=PromptSelection(limit, only), **options)
+
+    return select
+
+
 @_command
 @_rebuild
-def plan(spec: Path, as_json: bool, rebuild: str) -> int:
+@_selection
+def plan(spec: Path, as_json: bool, rebuild: str, selection: PromptSelection) -> int:
     """Show what a run would do and cost, without touching the denoiser."""
     from hierflow.stages.overview.outlook import look_ahead
     from hierflow.terminal.plan import describe_plan
 
     stage = _stage(spec)
-    outlook = look_ahead(stage, rebuild)
+    outlook = look_ahead(stage, rebuild, selection)
     _print(outlook.as_json(), describe_plan(outlook), as_json)
     return DONE
 
 
 @_command
 @_rebuild
-def run(spec: Path, as_json: bool, rebuild: str) -> int:
+@_selection
+def run(spec: Path, as_json: bool, rebuild: str, selection: PromptSelection) -> int:
     """Make what is missing, through real Dagster runs in this process; a second run redoes nothing."""
     from hierflow.launch import launch
     from hierflow.prompts import load_prompts
@@ -97,17 +116,18 @@ def run(spec: Path, as_json: bool, rebuild: str) -> int:
 
     stage = _stage(spec)
     prompts = load_prompts(stage.spec.prompts, stage.base)
+    selection.check(prompts, rebuild)
     check_memory(stage, prompts, rebuild)
     for warning in advice(stage, prompts):
         _say(f"warning: {warning}")
     if rebuild:
         _announce(stage, rebuild)
-    done = launch(stage, spec.resolve(), rebuild)
+    done = launch(stage, spec.resolve(), rebuild, selection)
     summary = summarise(stage, done)
     for sentence in [*(f"failed: {problem}" for problem in done.problems), *yet_to_come(summary)] if as_json else ():
         _say(sentence)  # the text on stdout has them already
-    _print(summary, describe_run(summary, done.problems), as_json)
-    return FAILED if done.problems or not summary["complete"] else DONE
+    _print(summary, describe_run(summary, done.problems, done.selected), as_json)
+    return FAILED if done.problems or not (summary["complete"] or done.has_selected(stage.store)) else DONE
 
 
 def _announce(stage: Any, rebuild: str) -> None:
@@ -161,18 +181,47 @@ def prune(spec: Path, as_json: bool, yes: bool) -> int:
     return DONE
 
 
+@_command
+@click.argument("directory", metavar="DIR")
+@click.option("--partial", is_flag=True, help="Export what there is of a set that is not complete.")
+@click.option("--link", is_flag=True, help="Make hard links instead of copies.")
+def export(spec: Path, as_json: bool, directory: str, partial: bool, link: bool) -> int:
+    """Copy the images into the folder DIR, named by prompt id, with a manifest; nothing is overwritten."""
+    from hierflow.stages.overview.summary import current_plan
+    from hierflow.stages.reports.export import export_images
+
+    stage = _open_stage(spec)
+    stage.store.check_location(writes=False)
+    stage.store.check_owner()
+    done = export_images(stage, current_plan(stage), directory, partial=partial, link=link)
+    if done.others:
+        _say(f"PNG files in {done.directory} that are no images of the set: {done.others}; they are left as they are")
+    counts = f"{done.copied} copied, {done.linked} linked, {done.unchanged} unchanged"
+    state = "" if done.complete else " (incomplete)"
+    _print(done.as_json(), f"{done.name}: {counts}{state}\n{done.directory}\n{done.manifest}", as_json)
+    return DONE
+
+
 def _stage(spec: Path, *, writes: bool = True) -> Any:
     """Everything that can be wrong with the input is found here, before any work is done.
 
     Some of it does not matter to a command that writes nothing.
     """
+    from hierflow.stages.overview.preflight import check_input
+
+    stage = _open_stage(spec)
+    check_input(stage, writes=writes)
+    return stage
+
+
+def _open_stage(spec: Path) -> Any:
+    """The set of a document, of which only the document has been checked."""
     from hierflow.document import load_document
     from hierflow.stages.context import Stage
-    from hierflow.stages.overview.preflight import check_input
 
     document = spec.resolve()
     invocation = uuid.uuid4().hex
-    stage = Stage(
+    return Stage(
         load_document(spec),
         document.parent,
         document,
@@ -181,8 +230,6 @@ def _stage(spec: Path, *, writes: bool = True) -> Any:
         progress=to_stderr,
         say=_say,
     )
-    check_input(stage, writes=writes)
-    return stage
 
 
 def _say(sentence: str) -> None:

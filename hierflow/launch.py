@@ -16,15 +16,17 @@ from hierflow.assets.adoption import adopt_stored
 from hierflow.assets.build import definitions_of
 from hierflow.assets.liveness import active_partitions, process_tag
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG, PROCESS_TAG, SET_TAG
-from hierflow.assets.run_stage import told_through
+from hierflow.assets.run_stage import selection_tags, told_through
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.selection import ALL_PROMPTS, PromptSelection, Selected
 from hierflow.stages.context import Stage
 from hierflow.stages.embedding.left_out import told
 from hierflow.stages.making.todo import todo
 from hierflow.stages.quality.summary import missed_floor
 from hierflow.stages.reports.assembly import is_assessed
+from hierflow.store import SetStore
 
 _SETTINGS = """\
 telemetry:
@@ -53,6 +55,7 @@ class Launch:
         left: the runs of others that partitions were left to, by partition key.
         problems: what went wrong, a sentence each.
         interrupted: whether a signal asked for an end; what had not begun by then was left alone.
+        selected: the prompts that were asked for, by partition; None for all.
     """
 
     seconds: float = 0.0
@@ -63,9 +66,16 @@ class Launch:
     left: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
+    selected: Selected | None = None
+
+    def has_selected(self, store: SetStore) -> bool:
+        """Whether some prompts were asked for and their images are all there."""
+        if self.plan is None or self.selected is None:
+            return False
+        return not todo(store, self.plan, selected=self.selected)
 
 
-def launch(stage: Stage, document: Path, rebuild: str = "") -> Launch:
+def launch(stage: Stage, document: Path, rebuild: str = "", selection: PromptSelection = ALL_PROMPTS) -> Launch:
     """Execute real Dagster runs of the set's jobs, one after the other, as parts of the stage's invocation.
 
     A partition that fails does not keep the others, nor manifest and audit, from being made.
@@ -74,6 +84,7 @@ def launch(stage: Stage, document: Path, rebuild: str = "") -> Launch:
         stage: the set; the runs report progress and say sentences as it does.
         document: the file that describes it.
         rebuild: as in :func:`hierflow.stages.planning.make_plan.make_plan`.
+        selection: the prompts to make.
 
     Raises:
         InputError: the store, or Dagster's records, have no place; nothing has been run.
@@ -89,23 +100,31 @@ def launch(stage: Stage, document: Path, rebuild: str = "") -> Launch:
         stage.store.heartbeat(stage.invocation),  # also between two runs
     ):
         runner = _Runner(served, definitions_of(served), instance, stage.invocation, done)
-        tree = {served.names.op("embedding_tree"): {"config": {"rebuild": rebuild}}}
+        config = {"rebuild": rebuild, "limit": selection.limit, "only": list(selection.only)}
+        tree = {served.names.op("embedding_tree"): {"config": config}}
         planned = runner.execute(served.names.plan_job, {}, ops=tree)
         if served.names.op("embedding_tree") in planned.steps and not done.interrupted:
             done.plan = stage.store.plans.load(planned.tags[PLAN_TAG])
-            _run_what_is_missing(runner, stage, done.plan)
+            _run_what_is_missing(runner, stage, done.plan, selection)
     done.seconds = time.monotonic() - began
     return done
 
 
-def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan) -> None:
+def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan, selection: PromptSelection) -> None:
     """Run the partitions of the plan just adopted, whatever another run makes current meanwhile, and the reports.
 
     That the trunk failed does not keep partitions from being tried: each goes as far back as it needs to.
     """
     done, instance, served = runner.done, runner.instance, runner.served
-    done.problems += told(compiled.document.left_out)
-    active, missing = active_partitions(instance, served), todo(stage.store, compiled)
+    prompts = stage.store.prompts.load(compiled.document.prompts)
+    done.selected = selection.resolve(compiled, prompts)
+    left_out = compiled.document.left_out
+    if done.selected is not None:
+        stage.say(f"prompts asked for: {sum(map(len, done.selected.values()))} of {len(prompts)}")
+        left_out = {prompt_id: why for prompt_id, why in left_out.items() if prompt_id in selection.only}
+    done.problems += told(left_out)
+    active = active_partitions(instance, served)
+    missing = todo(stage.store, compiled, selected=done.selected)
     done.left = {key: active[key] for key in missing if key in active}
     for key, run in done.left.items():
         why = "which is at work on it (if it is not, mark it failed in Dagster)"
@@ -113,18 +132,22 @@ def _run_what_is_missing(runner: _Runner, stage: Stage, compiled: CompiledPlan) 
     keys = [key for key in missing if key not in active]
     done.skipped = [key for key in compiled.document.keys if key not in missing]
     tags = {PLAN_TAG: compiled.document.id}
+    of_partition = tags | selection_tags(selection)
     for place, key in enumerate(keys, start=1):
         if rival := active_partitions(instance, served).get(key):
             stage.say(f"partition {key} is left to run {rival}, which began it meanwhile")
             done.left[key] = rival
             continue
         stage.say(f"partition {place} of {len(keys)}: {key}")
-        succeeded = runner.execute(served.names.subtree_job, tags, key)
+        succeeded = runner.execute(served.names.subtree_job, of_partition, key)
         (done.run if succeeded.steps == {served.names.subtree_op} else done.failed).append(key)
         if done.interrupted:
             return
     adopt_stored(instance, served, compiled, stage.store.records_of(compiled))
     runner.execute(served.names.finish_job, tags)
+    if done.selected is not None and todo(stage.store, compiled):
+        stage.say("quality is reported once the whole set is made")
+        return
     if not (done.interrupted or is_assessed(stage.store, compiled, served.spec.scoring)):
         runner.execute(served.names.quality_job, tags)
     if is_assessed(stage.store, compiled, served.spec.scoring) and (missed := missed_floor(stage)):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _FALLBACK = "prompt"
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
 def slug(text: str, limit: int = 48) -> str:
@@ -25,4 +25,4 @@ def slug(text: str, limit: int = 48) -> str:
     # Accents and apostrophes vanish instead of splitting a word.
     kept = (letter for letter in letters if not unicodedata.combining(letter) and letter not in "'’")
     short = "-".join(re.findall(r"[a-z0-9]+", "".join(kept)))[:limit].rstrip("-") or _FALLBACK
-    return f"{short}-x" if short in _RESERVED else short
+    return f"{short}-x" if short in RESERVED else short

@@ -18,6 +18,7 @@ from hierflow.assets.served_set import ServedSet
 from hierflow.document import load_document
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.selection import PromptSelection
 from hierflow.stages.context import Stage
 from hierflow.stages.planning import make_plan as planning
 from hierflow.store import SetStore
@@ -46,9 +47,9 @@ def test_the_partitions_are_those_of_the_plan_adopted_though_another_run_moves_t
     assert first is not None
     real, adopted = planning.adopt, []
 
-    def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
+    def adopt(stage: Stage, compiled: CompiledPlan, selection: PromptSelection) -> bool:
         adopted.append(compiled.document.id)
-        is_new = real(stage, compiled)
+        is_new = real(stage, compiled, selection)
         stage.store.plans.point_to(first.document.id, "another request")
         return is_new
 

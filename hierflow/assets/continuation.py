@@ -20,6 +20,7 @@ from hierflow.assets.liveness import active_runs, is_command_alive, partitions_o
 from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.plan.compiled import CompiledPlan
+from hierflow.plan.selection import ALL_PROMPTS, PromptSelection
 from hierflow.stages.making.todo import ATTEMPTS, todo
 from hierflow.stages.reports.assembly import ASSEMBLED, is_assessed, is_marked, state_of_records
 from hierflow.store import SetStore
@@ -34,6 +35,7 @@ class NextStep:
         reason: a sentence for whoever reads the sensor's ticks.
         request: whose work is continued.
         plan: id of the plan.
+        selection: the prompts that the request makes.
         partitions: keys of partitions to launch, and which attempt each will be, counted from 1.
         finish: whether to launch the reports, and which attempt that will be; None if not now.
         assess: the same of the quality report.
@@ -45,6 +47,7 @@ class NextStep:
     partitions: tuple[tuple[str, int], ...] = ()
     finish: int | None = None
     assess: int | None = None
+    selection: PromptSelection = ALL_PROMPTS
 
 
 def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
@@ -72,14 +75,17 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
     if history.command_at_work:
         return NextStep("`hierflow run` is at work on the set")
     at_work = {key for run in active for key in partitions_of(instance, served, run)}
-    left = todo(store, compiled, records, active=at_work)
+    selected = None
+    if not pointer.selection.is_all:
+        selected = pointer.selection.resolve(compiled, store.prompts.load(compiled.document.prompts))
+    left = todo(store, compiled, records, active=at_work, selected=selected)
     waiting = [key for key in left if history.may_try(key)]
     if waiting:
         chosen = tuple((key, history.tries[key] + 1) for key in waiting[: _free(instance, served, active)])
         reason = f"partitions to be made: {len(left)} of {len(compiled.document.keys)}"
         if not chosen:
             reason += f"; {_held(served)}"
-        return NextStep(reason, pointer.request, compiled.document.id, chosen)
+        return NextStep(reason, pointer.request, compiled.document.id, chosen, selection=pointer.selection)
     if at_work:
         return NextStep(f"partitions at work: {len(at_work)}; none waits")
     if left and not history.is_ours:  # a request that this instance does not continue, or an empty set
@@ -89,6 +95,10 @@ def next_step(instance: dg.DagsterInstance, served: ServedSet) -> NextStep:
             return NextStep(_given_up(names.finish_job, names.plan_job))
         attempt = history.finishes.ended + 1
         return NextStep("manifest, gallery and audit follow", pointer.request, compiled.document.id, finish=attempt)
+    if selected is not None and todo(store, compiled, records):
+        made = f"the prompts that were asked for are made: {sum(map(len, selected.values()))}"
+        rest = f"{made}; launch {names.plan_job} without a limit to make the others"
+        return NextStep(_at_rest(compiled, left, history, pointer, names.plan_job) if left else rest)
     if not is_assessed(store, compiled, served.spec.scoring, records):
         if history.assessments.failed >= ATTEMPTS:
             return NextStep(_given_up(names.quality_job, names.plan_job))

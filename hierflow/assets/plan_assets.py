@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from hierflow.assets.events import materialization
-from hierflow.assets.run_stage import check_document, keep_plan, keep_prompts, plan_of, prompts_of, run_stage
+from hierflow.assets.run_stage import (
+    check_document,
+    keep_plan,
+    keep_prompts,
+    plan_of,
+    prompts_of,
+    run_stage,
+    selected_prompts,
+)
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import InputError
 from hierflow.hashing import digest
@@ -102,9 +110,13 @@ class TreeConfig(dg.Config):
 
     Attributes:
         rebuild: `all` to found the tree anew, or the key of a partition to cluster anew; empty to keep what has run.
+        limit: make only so many prompts, spread over the tree.
+        only: make only the prompts with these ids.
     """
 
     rebuild: str = ""
+    limit: int | None = None
+    only: list[str] | None = None
 
 
 def _asset(
@@ -194,6 +206,7 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
     @_asset(served, "embedding_tree", checks=_TREE_CHECKS, uses_device=has_pilot)
     def embedding_tree(context: dg.AssetExecutionContext, config: TreeConfig) -> Iterator[Any]:
         from hierflow.assets.displays.tree import tree_metadata
+        from hierflow.plan.selection import PromptSelection
         from hierflow.stages.embedding.embeddings import embed
         from hierflow.stages.planning.make_plan import adopt, make_plan
         from hierflow.stages.planning.tree_comparison import compare_to_fresh
@@ -201,13 +214,15 @@ def _embedding_tree(served: ServedSet) -> dg.AssetsDefinition:
         with run_stage(context, served) as stage:
             check_document(context, served)
             prompts = prompts_of(context, stage)
+            selection = PromptSelection(config.limit, tuple(config.only or ()))
+            selection.check(prompts, config.rebuild)
             embeddings = embed(stage, prompts)
             compiled = make_plan(stage, prompts, embeddings, config.rebuild)
             comparison = compare_to_fresh(stage, compiled, embeddings)
             # Keys first: a sensor that sees the plan finds its partitions. And the tag, for the steps that follow.
             context.instance.add_dynamic_partitions(served.names.partitions, compiled.document.keys)
-            keep_plan(context, compiled)
-            adopt(stage, compiled)
+            keep_plan(context, compiled, selection)
+            adopt(stage, compiled, selection)
         for partition in compiled.document.partitions:
             metadata = {"prompts": len(compiled.texts_of(partition.key)), "subtrees": len(partition.subtrees)}
             event = materialization(served.key("denoising_plan"), partition.key, partition.slice, metadata)
@@ -245,7 +260,9 @@ def _shared_latents(served: ServedSet) -> dg.AssetsDefinition:
         with run_stage(context, served) as stage:
             compiled = plan_of(context, stage)
             prompts = stage.store.prompts.load(compiled.document.prompts)
-            executed = denoise_trunk(stage, compiled, prompts, todo(stage.store, compiled))
+            selected = selected_prompts(context, compiled, prompts)
+            keys = todo(stage.store, compiled, selected=selected)
+            executed = denoise_trunk(stage, compiled, prompts, keys, selected)
         trunk, document = compiled.segments_of(None), compiled.document
         settings = digest(
             document.sampling.root(0),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from hierflow.assets.names import DOCUMENT_TAG, INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG
+from hierflow.assets.names import DOCUMENT_TAG, INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG, SELECTION_TAG
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import HierflowError, RunError, StorageError
 from hierflow.progress import Lines, OpenProgress, Progress
 
 if TYPE_CHECKING:
     from hierflow.plan.compiled import CompiledPlan
+    from hierflow.plan.selection import PromptSelection, Selected
     from hierflow.prompts import PromptSet
     from hierflow.stages.context import Stage
 
@@ -124,9 +127,24 @@ def prompts_of(context: dg.AssetExecutionContext, stage: Stage) -> PromptSet:
     return stage.store.prompts.load(kept) if kept else stage.store.prompts.current()
 
 
-def keep_plan(context: dg.AssetExecutionContext, compiled: CompiledPlan) -> None:
-    """Let the run's later steps work on this plan, whatever another run adopts meanwhile."""
-    context.instance.add_run_tags(context.run_id, {PLAN_TAG: compiled.document.id})
+def keep_plan(context: dg.AssetExecutionContext, compiled: CompiledPlan, selection: PromptSelection) -> None:
+    """Let the run's later steps work on this plan and these prompts, whatever another run adopts meanwhile."""
+    context.instance.add_run_tags(context.run_id, {PLAN_TAG: compiled.document.id, **selection_tags(selection)})
+
+
+def selection_tags(selection: PromptSelection) -> dict[str, str]:
+    """The tags of a run that makes the prompts of `selection`; none if these are all."""
+    return {} if selection.is_all else {SELECTION_TAG: json.dumps(asdict(selection), ensure_ascii=False)}
+
+
+def selected_prompts(
+    context: dg.AssetExecutionContext, compiled: CompiledPlan, prompts: PromptSet
+) -> Selected | None:
+    """The prompts that this run makes, by partition; None for all."""
+    from hierflow.plan.selection import PromptSelection
+
+    tag = _tags(context).get(SELECTION_TAG)
+    return PromptSelection.from_json(json.loads(tag)).resolve(compiled, prompts) if tag else None
 
 
 def plan_of(context: dg.AssetExecutionContext, stage: Stage) -> CompiledPlan:

@@ -9,6 +9,7 @@ from hierflow.assets.events import observation
 from hierflow.assets.liveness import active_runs, partitions_of
 from hierflow.assets.names import INVOCATION_TAG, PLAN_TAG
 from hierflow.assets.plan_assets import load_source, source_version
+from hierflow.assets.run_stage import selection_tags
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import HierflowError
 
@@ -54,12 +55,13 @@ def continue_sensor(served: ServedSet, jobs: Sequence[Any]) -> dg.SensorDefiniti
 
 def _requests(step: "NextStep", served: ServedSet) -> list[dg.RunRequest]:
     names, tags = served.names, {PLAN_TAG: step.plan, INVOCATION_TAG: step.request}
+    of_partition = tags | selection_tags(step.selection)
     requests = [
         dg.RunRequest(
             run_key=f"{step.request}/{step.plan[:16]}/{key}/{attempt}",
             job_name=names.subtree_job,
             partition_key=key,
-            tags=tags,
+            tags=of_partition,
         )
         for key, attempt in step.partitions
     ]

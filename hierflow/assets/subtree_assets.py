@@ -10,12 +10,13 @@ import dagster as dg
 
 from hierflow.assets.events import materialization
 from hierflow.assets.graph import SUBTREE_ASSETS
-from hierflow.assets.run_stage import plan_of, run_stage
+from hierflow.assets.run_stage import plan_of, run_stage, selected_prompts
 from hierflow.assets.served_set import ServedSet
 from hierflow.hashing import digest
 
 if TYPE_CHECKING:
     from hierflow.plan.compiled import CompiledPlan
+    from hierflow.plan.selection import Selected
     from hierflow.prompts import PromptSet
     from hierflow.stages.context import Stage
     from hierflow.store.records import ImageRecord, PartitionRecord
@@ -43,7 +44,8 @@ def subtree_assets(served: ServedSet) -> list[dg.AssetsDefinition | dg.AssetSpec
                 )
             compiled = plan_of(context, stage)
             prompts = stage.store.prompts.load(compiled.document.prompts)
-            made = {key: _made(context, stage, compiled, prompts, key) for key in context.partition_keys}
+            selected = selected_prompts(context, compiled, prompts)
+            made = {key: _made(context, stage, compiled, prompts, key, selected) for key in context.partition_keys}
         for asset in SUBTREE_ASSETS:
             yield from _told(context, served.key(asset), {key: each.assets[asset] for key, each in made.items()})
         images = [image for each in made.values() for image in each.images]
@@ -69,7 +71,12 @@ class _Partition(NamedTuple):
 
 
 def _made(
-    context: dg.AssetExecutionContext, stage: "Stage", compiled: "CompiledPlan", prompts: "PromptSet", key: str
+    context: dg.AssetExecutionContext,
+    stage: "Stage",
+    compiled: "CompiledPlan",
+    prompts: "PromptSet",
+    key: str,
+    selected: "Selected | None",
 ) -> _Partition:
     from hierflow.assets.displays.partition import partition_metadata
     from hierflow.stages.making.images import make_partition
@@ -77,7 +84,7 @@ def _made(
     if key not in compiled.document.keys:
         context.log.info(f"partition {key} holds no prompts any more; nothing to do")
         return _Partition({asset: _Asset("empty", {}) for asset in SUBTREE_ASSETS}, ())
-    record = make_partition(stage, compiled, prompts, key)
+    record = make_partition(stage, compiled, prompts, key, selected)
     versions, metadata = partition_versions(record), partition_metadata(stage, prompts, record)
     return _Partition({asset: _Asset(versions[asset], metadata[asset]) for asset in versions}, record.images)
 

@@ -18,7 +18,9 @@ _DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, ArithmeticError, L
 
 def table_bytes(table: pa.Table) -> bytes:
     """The parquet file of a table: zstd, with page checksums and a checksum of all rows; deterministic."""
-    checked = table.replace_schema_metadata({_CHECKSUM: _rows_digest(table).encode()})
+    checked = table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), _CHECKSUM: _rows_digest(table).encode()}
+    )
     file = io.BytesIO()
     pq.write_table(checked, file, compression="zstd", write_page_checksum=True, store_schema=True)
     return file.getvalue()

@@ -13,7 +13,7 @@ import pyarrow as pa
 from hierflow.images.checked_table import read_table, table_bytes
 from hierflow.plan.lanes import Variant
 
-Status = Literal["current", "outdated", "failed"]
+Status = Literal["current", "outdated", "failed", "pending"]
 
 _BEFORE_AXES = [
     pa.field("prompt_id", pa.string(), nullable=False),
@@ -72,12 +72,13 @@ class ImageRow:
             the image is lost and something has to be executed again.
         run_id: that run.
         scores: finite, by the scorer's name.
-        status: `current`; `outdated`, the last good image of a prompt that failed since; `failed`, no image.
+        status: `current`; `outdated`, the last good image of a prompt that failed since; `failed`, no image;
+            `pending`, none yet.
         error: why it is not current; empty when it is.
         is_pending: whether it is not current though nothing has failed: a run has still to make it. No column.
 
     Raises:
-        ValueError: `image_path` leaves the set's folder, or `status` is none of the three.
+        ValueError: `image_path` leaves the set's folder, or `status` is none of the four.
     """
 
     prompt_id: str

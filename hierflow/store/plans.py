@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import document_from
+from hierflow.plan.selection import ALL_PROMPTS, PromptSelection
 from hierflow.store.sealed import read_arrays, read_json, write_arrays, write_json
 from hierflow.store.storage import DamagedFileError, Storage
 from hierflow.tree.embedding_tree import EmbeddingTree
@@ -36,10 +37,12 @@ class Pointer(NamedTuple):
     Attributes:
         plan: id of the plan.
         request: the invocation (run of the set's job, command, call) that last asked for it.
+        selection: the prompts that the request makes.
     """
 
     plan: str
     request: str
+    selection: PromptSelection = ALL_PROMPTS
 
 
 class PlanBook:
@@ -69,8 +72,10 @@ class PlanBook:
         if not self._intact(read_json, path):
             write_json(self._storage, path, asdict(compiled.document))
 
-    def point_to(self, plan: str, request: str = "") -> None:
+    def point_to(self, plan: str, request: str = "", selection: PromptSelection = ALL_PROMPTS) -> None:
         """Make `plan`, which must be stored, the current one, because `request` asked for it.
+
+        The request makes the prompts of `selection`.
 
         A damaged pointer that this replaces is put aside.
         """
@@ -78,7 +83,7 @@ class PlanBook:
             self.pointer()
         except LostPlanError:
             self._storage.put_aside(_POINTER)
-        write_json(self._storage, _POINTER, {"plan": plan, "request": request})
+        write_json(self._storage, _POINTER, {"plan": plan, "request": request, "selection": asdict(selection)})
 
     def pointer(self) -> Pointer | None:
         """Which plan is current, and who asked for it; None if the set has no plan yet.
@@ -92,7 +97,8 @@ class PlanBook:
             return None
         except DamagedFileError as error:
             raise LostPlanError(str(error)) from error
-        return Pointer(stored["plan"], stored.get("request", ""))
+        selection = PromptSelection.from_json(stored["selection"]) if "selection" in stored else ALL_PROMPTS
+        return Pointer(stored["plan"], stored.get("request", ""), selection)
 
     def current(self) -> CompiledPlan | None:
         """The current plan; None if the set has none yet.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hierflow.plan.cost import STARTUP_SHARE
 from hierflow.progress import duration
-from hierflow.terminal.text import laid_out, printable
+from hierflow.terminal.text import laid_out, listed, printable
 from hierflow.tree.memory import NO_ROOM
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def describe_plan(outlook: Outlook) -> str:
         ("planned", f"{plan.planned:,} evaluations with shared steps"),
         ("saved", f"{plan.saved:.1%}"),
         ("partitions", f"{len(sizes)} of {sizes[0]} to {sizes[-1]} prompts; {len(outlook.to_run)} to run"),
+        *_selected(outlook),
         ("to execute", f"{outlook.evaluations:,} evaluations, after what is stored"),
         *_measured(outlook),
         *_edited(outlook),
@@ -38,11 +39,20 @@ def _prompts(outlook: Outlook) -> str:
     return f"{total:,}" + (f" ({distinct:,} different)" if distinct != total else "") + each
 
 
+def _selected(outlook: Outlook) -> list[tuple[str, str]]:
+    if outlook.selected is None:
+        return []
+    ids = [printable(prompt_id) for own in outlook.selected.values() for prompt_id in sorted(own)]
+    return [("asked for", f"{len(ids):,} of {len(outlook.prompts):,} prompts" + listed(ids))]
+
+
 def _measured(outlook: Outlook) -> list[tuple[str, str]]:
     """What is found out before and after: the pilot's curve, and what pilot and baselines take."""
     rows = []
     if outlook.pilot_at_most:
         at_most = f"at most {outlook.pilot_at_most:,} evaluations"
+        if outlook.selected is not None:
+            at_most += " whatever the limit"
         rows.append(
             ("pilot", f"finds tau first, {at_most}; the figures above are as if it were {outlook.plan.tau:g}")
         )

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hierflow.plan.selection import Selected
 from hierflow.progress import duration
 from hierflow.terminal.summary import images, places, quality_rows, space
 from hierflow.terminal.text import laid_out
 
 
-def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
-    """`hierflow run` in words; of a run that came to no plan only why."""
+def describe_run(summary: dict[str, Any], problems: Sequence[str], selected: Selected | None = None) -> str:
+    """`hierflow run` in words; of a run that came to no plan only why.
+
+    Of a run for some `selected` prompts, how many they were.
+    """
     failed = [f"failed: {problem}" for problem in problems]
     if "error" in summary:
         return "\n".join([laid_out(summary["name"], [("time", duration(summary["seconds"]))]), *failed])
@@ -19,9 +23,11 @@ def describe_run(summary: dict[str, Any], problems: Sequence[str]) -> str:
     repeated = evaluations["replayed"] + evaluations["redone"]
     rows = [
         ("images", images(summary)),
+        *_selected(selected),
         (
             "partitions",
-            f"{partitions['run']} run, {partitions['skipped']} up to date, {partitions['failed']} failed"
+            f"{partitions['run']} run, {partitions['skipped']} "
+            f"{'up to date' if selected is None else 'skipped'}, {partitions['failed']} failed"
             + _left(partitions["left"]),
         ),
         (
@@ -46,6 +52,13 @@ def yet_to_come(summary: dict[str, Any]) -> list[str]:
         return []
     who = ", ".join(f"run {run} makes {images} images" for run, images in makers.items())
     return [f"left: {who}; call again when {'it has' if len(makers) == 1 else 'they have'} ended"]
+
+
+def _selected(selected: Selected | None) -> list[tuple[str, str]]:
+    if selected is None:
+        return []
+    count = sum(map(len, selected.values()))
+    return [("asked for", f"{count} prompts; `hierflow run SPEC` makes the others")]
 
 
 def _left(runs: dict[str, dict[str, int]]) -> str:

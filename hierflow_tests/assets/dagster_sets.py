@@ -43,11 +43,14 @@ class Served:
         """The keys the instance knows."""
         return list(self.instance.get_dynamic_partitions(NAMES.partitions))
 
-    def execute(self, job: str, partition: str | None = None, **tags: str) -> dg.ExecuteInProcessResult:
-        """One run of a job, which may fail."""
+    def execute(
+        self, job: str, partition: str | None = None, config: dict[str, Any] | None = None, **tags: str
+    ) -> dg.ExecuteInProcessResult:
+        """One run of a job, which may fail; `config` is that of the tree's op."""
         resolved = self.definitions.resolve_job_def(job)
+        ops = {NAMES.op("embedding_tree"): {"config": config}} if config else {}
         return resolved.execute_in_process(
-            instance=self.instance, partition_key=partition, raise_on_error=False, tags=tags
+            instance=self.instance, partition_key=partition, raise_on_error=False, tags=tags, run_config={"ops": ops}
         )
 
     def execute_all(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hierflow.assets.names import ACCELERATOR_TAG, INVOCATION_TAG, PROCESS_TAG, 
 from hierflow.models.families.kandinsky22 import Kandinsky22
 from hierflow.store.storage import Storage
 from hierflow_tests.assets.dagster_sets import DEAD_PROCESS, NAMES, Served
-from hierflow_tests.image_sets import FOUR, run, write_document
+from hierflow_tests.image_sets import FOUR, command, rows_of, run, write_document
 from hierflow_tests.tiny_models import tiny_learned
 
 __all__ = ["tiny_learned"]
@@ -287,6 +288,46 @@ def test_what_the_command_line_has_made_is_adopted_and_left_alone(served: Served
     for asset in ("subtree_latents", "images", "quality_scores"):
         assert set(served.versions(asset)) == set(served.partitions)
     assert served.metadata("images")["adopted"] is True
+
+
+def test_a_request_for_some_prompts_makes_only_these_and_the_next_one_the_rest(served: Served) -> None:
+    assert served.execute(NAMES.plan_job, config={"limit": 1}).success
+    (first,), *rest = ticks(served)
+    assert first in served.partitions
+    assert rest == [[NAMES.finish_job]]  # no quality report of a part
+    found = served.metadata("image_set")
+    assert (found["images"], found["missing"], found["complete"]) == (1, 3, False)
+    assert step_of(served).reason.startswith("the prompts that were asked for are made: 1; launch trial")
+
+    ids = [row["prompt_id"] for row in rows_of(served.document)]
+    assert served.execute(NAMES.plan_job, config={"only": ids[:1]}).success
+    ticks(served)
+    made = [row["status"] for row in rows_of(served.document)]
+    assert made[0] == "current"
+    assert made.count("current") <= 2
+    assert not served.execute(NAMES.plan_job, config={"only": ["nobody"]}).success
+    assert step_of(served).reason.startswith("the prompts that were asked for are made: 1; launch trial")
+
+    assert served.execute(NAMES.plan_job).success
+    assert ticks(served)[-2:] == REPORTS
+    assert served.metadata("image_set")["complete"] is True
+    audit = json.loads((served.document.parent / "out/trial/audit.json").read_text("utf-8"))
+    books = audit["all_runs_of_this_plan"]["books"]
+    assert (books["balanced"], books["executed"]) == (True, books["planned"])
+
+
+def test_what_a_command_made_of_a_part_is_left_alone(served: Served) -> None:
+    assert command("run", served.document, "--limit", 1).code == 0
+    assert tick(served) == []
+    assert step_of(served).reason.startswith("the prompts that were asked for are made: 1; launch trial")
+
+
+def test_a_partition_launched_by_hand_is_made_whole(served: Served) -> None:
+    assert served.execute(NAMES.plan_job, config={"limit": 1}).success
+    for key in served.partitions:
+        assert served.execute(NAMES.subtree_job, key).success
+    assert ticks(served) == REPORTS
+    assert step_of(served).reason.startswith("everything is made: 2 partitions")
 
 
 def test_at_rest_a_tick_reads_every_record_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

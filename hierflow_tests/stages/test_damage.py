@@ -208,7 +208,7 @@ def test_an_image_whose_file_is_gone_is_not_called_current(tiny_learned: Path, t
     found = assembled(run.stage, run.compiled, run.prompts)
     assert not found.complete
     assert found.current == len(PROMPTS) - lost
-    assert [row.status for row in found.rows[:lost]] == ["failed"] * lost
+    assert [row.status for row in found.rows[:lost]] == ["pending"] * lost
     assert all("its file is gone" in row.error and not row.image_path for row in found.rows[:lost])
     assert carry_out(document(tiny_learned, tmp_path)).assembled.complete
 

@@ -28,7 +28,7 @@ _MANIFEST_COLUMNS = {
     "evaluations_paid": "what was executed for it; it stays, whatever becomes of others",
     "run_id": "the run that made it",
     "scores": "quality scores by name",
-    "status": "current, outdated (the last good image of a prompt that failed since) or failed",
+    "status": "current, outdated (the last good image of a prompt since failed), failed, or pending (not made yet)",
     "error": "why it is not current",
 }
 

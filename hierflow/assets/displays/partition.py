@@ -28,6 +28,7 @@ def partition_metadata(stage: Stage, prompts: PromptSet, record: PartitionRecord
         "contact_sheet": _sheet(stage, made),
         "dagster/row_count": len(made),
         "failed": len(failed),
+        **({"pending": record.unmade} if record.unmade else {}),
         "folder": link(stage, "images"),
     }
     unscored = [(image, name) for image in made for name in record.scorers if name not in image.scores]

@@ -14,6 +14,7 @@ from hierflow.images import LIGHT, Thumbnails, encode_png, image_name
 from hierflow.models.schedulers import scheduler_name
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
+from hierflow.plan.selection import Selected
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.stages.making.agreement import check_model
@@ -21,16 +22,28 @@ from hierflow.stages.making.decoding import decode_states
 from hierflow.stages.making.dues import Dues
 from hierflow.stages.making.latents import Denoised, denoised_partition
 from hierflow.stages.making.scores import CHUNK, Unscored, missing_scores
-from hierflow.stages.making.wanted import WantedImage, by_lane, counted, earlier_images, unmade, wanted_images
+from hierflow.stages.making.wanted import (
+    WantedImage,
+    by_lane,
+    counted,
+    earlier_images,
+    is_selected,
+    unmade,
+    wanted_images,
+)
 from hierflow.store.records import ImageRecord, PartitionRecord
 
 
-def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key: str) -> PartitionRecord:
+def make_partition(
+    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key: str, selected: Selected | None = None
+) -> PartitionRecord:
     """Denoise, decode and score what partition `key` lacks, and store its record.
 
     Images that exist and are intact are neither denoised nor decoded again; scores of the same version are not
     computed again. An image whose latents or pixels are not finite fails alone. The record is stored chunk by chunk,
     so that a run that breaks off loses one chunk of decoding and scoring at most.
+
+    With `selected` prompts only theirs are made, and the record counts the others as unmade.
 
     Raises:
         RunError: the plan was made for another model.
@@ -39,13 +52,17 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
     wanted = list(wanted_images(compiled, prompts, key))
     earlier = earlier_images(stage, compiled, [key], stage.store.ledger.entries())
     there = {image: _intact(stage, earlier, image) for image in wanted}
+    asked = {image for image in wanted if is_selected(image, key, selected)}
     missing = [image for image in wanted if there[image] is None]
-    with denoised_partition(stage, compiled, key, by_lane(missing)) as denoised:
+    with denoised_partition(
+        stage, compiled, key, by_lane([image for image in missing if image in asked])
+    ) as denoised:
         booking = denoised.booking
         booking.watch.go_on("decode")
-        dues = _dues(stage, compiled, prompts, missing)
+        dues = _dues(stage, compiled, prompts, missing, asked)
         booking.counts["lent"] = dues.lent
-        todo = [image for image in wanted if (found := there[image]) is None or _lacking(compiled, found)]
+        unfinished = [image for image in wanted if (found := there[image]) is None or _lacking(compiled, found)]
+        todo = [image for image in unfinished if image in asked]
         for done, chunk in _chunks(todo):
             new = [image for image in chunk if there[image] is None]
             decoded = list(_decoded(stage, compiled, prompts, denoised, new, dues))
@@ -55,7 +72,7 @@ def make_partition(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, key
             there |= dict(zip(chunk, scored, strict=True))
             booking.watch.go_on("decode")
             images = [found for found in there.values() if found]
-            record = _record(stage, compiled, key, images, denoised, len(todo) - done)
+            record = _record(stage, compiled, key, images, denoised, len(unfinished) - done)
             stage.store.records.save(record)
             payers = [image for image, made in zip(new, decoded, strict=True) if not made.error]
             booking.pay(dues.paid_by((image.lane, image.leaf) for image in payers))
@@ -104,14 +121,24 @@ def _intact(stage: Stage, earlier: dict[tuple[str, int, str], ImageRecord], imag
     return found if intact else None
 
 
-def _dues(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, missing: Sequence[WantedImage]) -> Dues:
-    """What the images that a partition lacks have to pay, now that all they need is executed."""
-    entries = stage.store.ledger.entries()
+def _dues(
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    missing: Sequence[WantedImage],
+    asked: Collection[WantedImage],
+) -> Dues:
+    """What the images that a partition lacks have to pay, now that all that those asked for need is executed.
+
+    The others are made later, and pay their share then.
+    """
+    entries, later = stage.store.ledger.entries(), [image for image in missing if image not in asked]
 
     def elsewhere(keys: Collection[str]) -> dict[Lane, npt.NDArray[np.int64]]:
-        return counted(compiled, unmade(stage, compiled, prompts, keys, entries)) if keys else {}
+        further = unmade(stage, compiled, prompts, keys, entries) if keys else []
+        return counted(compiled, [*later, *further])
 
-    return Dues(compiled, entries, counted(compiled, missing), elsewhere)
+    return Dues(compiled, entries, counted(compiled, [image for image in missing if image in asked]), elsewhere)
 
 
 def _decoded(

@@ -18,6 +18,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument
 from hierflow.plan.lanes import Lane
 from hierflow.plan.partitions import TRUNK
+from hierflow.plan.selection import Selected
 from hierflow.prompts import PromptSet
 from hierflow.stages.booking import Booking, booked
 from hierflow.stages.context import Stage
@@ -46,8 +47,16 @@ class Denoised:
     states: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def denoise_trunk(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str]) -> int:
+def denoise_trunk(
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    keys: Collection[str],
+    selected: Selected | None = None,
+) -> int:
     """Execute the steps above the partition cut that the images which the partitions `keys` lack start from.
+
+    Only the images of the `selected` prompts count; None for all.
 
     Returns:
         The evaluations executed, 0 if everything was stored or nothing is shared above the cut.
@@ -56,7 +65,7 @@ def denoise_trunk(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys
         RunError: the plan was made for another model.
     """
     check_model(stage, compiled)
-    missing = unmade(stage, compiled, prompts, keys, stage.store.ledger.entries())
+    missing = unmade(stage, compiled, prompts, keys, stage.store.ledger.entries(), selected)
     stretches = _work(stage, _trunk_ends(stage, compiled, by_lane(missing)))
     if not stretches:
         return 0

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.lanes import Lane
+from hierflow.plan.selection import Selected
 from hierflow.prompts import PromptSet
 from hierflow.stages.context import Stage
 from hierflow.store.ledger import Entry
@@ -34,9 +35,14 @@ class WantedImage:
 
 
 def unmade(
-    stage: Stage, compiled: CompiledPlan, prompts: PromptSet, keys: Collection[str], entries: Sequence[Entry]
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    keys: Collection[str],
+    entries: Sequence[Entry],
+    selected: Selected | None = None,
 ) -> list[WantedImage]:
-    """The images that some partitions lack. `entries` are the ledger's.
+    """The images that some partitions lack, of all prompts or of the selected ones. `entries` are the ledger's.
 
     The records and a listing of the files tell; no image is read.
     """
@@ -44,10 +50,17 @@ def unmade(
     missing = []
     for key in keys:
         for image in wanted_images(compiled, prompts, key):
+            if not is_selected(image, key, selected):
+                continue
             found = earlier.get((image.record.prompt_id, image.record.image_index, image.record.state))
             if found is None or not found.is_whole(sizes):
                 missing.append(image)
     return missing
+
+
+def is_selected(image: WantedImage, key: str, selected: Selected | None) -> bool:
+    """Whether an image of partition `key` is one of a selected prompt; all are if `selected` is None."""
+    return selected is None or image.record.prompt_id in selected.get(key, ())
 
 
 def by_lane(images: Sequence[WantedImage]) -> dict[Lane, list[int]]:

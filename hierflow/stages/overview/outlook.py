@@ -11,6 +11,7 @@ from hierflow.hashing import text_hash
 from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.cost import Estimate, estimate
 from hierflow.plan.document import PlanDocument
+from hierflow.plan.selection import ALL_PROMPTS, PromptSelection, Selected
 from hierflow.prompts import PromptSet, load_prompts
 from hierflow.stages.context import Stage
 from hierflow.stages.embedding.advice import advice
@@ -76,6 +77,8 @@ class Outlook:
         pilot_at_most: evaluations of the pilot that the run would make first, at most; 0 if it needs none.
         estimate: time, at the pace earlier runs measured; None before the first run.
         warnings: what a user should know about prompts and model, what cannot be encoded first.
+        selected: the prompts that the run would make, by partition; None for all. What it would run and execute, and
+            the time for that, are theirs; there is no quality report before the whole set is made.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Outlook:
     pilot_at_most: int
     estimate: Estimate | None
     warnings: list[str]
+    selected: Selected | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For `hierflow plan --json`."""
@@ -125,30 +129,34 @@ class Outlook:
             "seconds_to_execute": round(guess.seconds_left, 1) if guess else None,
             "startup_share": round(guess.startup_share, 4) if guess else None,
             "suggested_max_prompts": guess.max_prompts if guess else None,
+            "selected": None if self.selected is None else [i for own in self.selected.values() for i in sorted(own)],
             "warnings": self.warnings,
         }
 
 
-def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
+def look_ahead(stage: Stage, rebuild: str = "", selection: PromptSelection = ALL_PROMPTS) -> Outlook:
     """Plan without adopting the plan. Prompts that are new to the store are embedded; the denoiser is not touched.
 
     Args:
         stage: the set.
         rebuild: as in :func:`hierflow.stages.planning.make_plan.make_plan`.
+        selection: the prompts that the run would make.
 
     Raises:
-        InputError: `rebuild` is no partition, or one of a tree that is not kept, or there is too little memory to
-            cluster the prompts.
+        InputError: the selection is wrong, `rebuild` is no partition, or one of a tree that is not kept, or there is
+            too little memory to cluster the prompts.
         RunError: no plan of the set is intact, so that the tree that has run cannot be kept.
     """
     prompts = load_prompts(stage.spec.prompts, stage.base)
+    selection.check(prompts, rebuild)
     check_memory(stage, prompts, rebuild)
     stage.store.claim()
     before, embeddings = plan_before(stage, rebuild), embed(stage, prompts)
     compiled = plan_after(stage, prompts, embeddings, before, rebuild, may_measure=False)
-    keys, left_out = todo(stage.store, compiled), compiled.document.left_out
+    selected = selection.resolve(compiled, prompts)
+    keys, left_out = todo(stage.store, compiled, selected=selected), compiled.document.left_out
     entries = stage.store.ledger.entries()
-    evaluations = _evaluations(stage, compiled, prompts, entries)
+    evaluations = _evaluations(stage, compiled, prompts, entries, selected)
     founds = before is not None and has_room(len(prompts.distinct))
     tree = compiled.planted.tree if compiled.planted.is_founding(embeddings.hashes) else None
     fresh = fresh_plan(stage, prompts, embeddings, compiled.document.tau, tree) if founds else None
@@ -164,7 +172,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         evaluations=evaluations,
         comparison=compare_to_fresh(stage, compiled, embeddings, fresh.planted if fresh else None),
         edit=_edit(stage, prompts, before, compiled, fresh, entries) if before else None,
-        baselines=outstanding(stage, compiled, prompts),
+        baselines=outstanding(stage, compiled, prompts) if selected is None else 0,
         pilot=load_pilot(stage, compiled.document.pilot) if compiled.document.pilot else None,
         pilot_at_most=0 if compiled.document.pilot else _pilot_at_most(stage, compiled, prompts),
         estimate=estimate(
@@ -173,6 +181,7 @@ def look_ahead(stage: Stage, rebuild: str = "") -> Outlook:
         if pace
         else None,
         warnings=[*told(left_out), *advice(stage, prompts)],
+        selected=selected,
     )
 
 
@@ -223,8 +232,14 @@ def _edited_rows(before: PromptSet | None, now: PromptSet) -> list[tuple[str, st
     return [(text_hash(was), text_hash(text)) for was, text in pairs if was != text]
 
 
-def _evaluations(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Sequence[Entry]) -> int:
+def _evaluations(
+    stage: Stage,
+    compiled: CompiledPlan,
+    prompts: PromptSet,
+    entries: Sequence[Entry],
+    selected: Selected | None = None,
+) -> int:
     """What the images that are missing take, by which states are stored; no state is opened."""
-    missing = unmade(stage, compiled, prompts, compiled.document.keys, entries)
+    missing = unmade(stage, compiled, prompts, compiled.document.keys, entries, selected)
     terminals = compiled.terminals(by_lane(missing))
     return sum(map(len, plan_work(terminals, has=stage.store.states.__contains__)))

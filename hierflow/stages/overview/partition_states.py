@@ -108,6 +108,8 @@ def _state(
     if not any(row.image_path for row in rows):
         return PartitionState(key, "missing", _texts(unmade), "it has not been made", "the next run makes it")
     cause = "these images are new, changed or lost" if unmade else "its images are there, its record is not"
+    if unmade and all(row.status == "pending" for row in unmade):
+        cause = f"{len(unmade)} of {len(rows)} images are still to be made"
     return PartitionState(key, "stale", _texts(unmade), cause, "the next run makes them")
 
 

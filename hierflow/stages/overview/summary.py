@@ -89,7 +89,7 @@ def status_of(stage: Stage) -> dict[str, Any]:
         InputError: the set has never been run.
         RunError: its plans are lost.
     """
-    compiled = _current(stage)
+    compiled = current_plan(stage)
     entries = stage.store.ledger.entries()
     made = _assembled(stage, compiled, entries)
     edited = _edited(stage, compiled)
@@ -197,7 +197,7 @@ def audit_of(stage: Stage, columns: Sequence[str] = (), since: str | None = None
         RunError: its plans are lost.
     """
     day = None if since is None else _day(since)
-    compiled = _current(stage)
+    compiled = current_plan(stage)
     entries = stage.store.ledger.entries()
     rows = _assembled(stage, compiled, entries).rows
     account = audit(stage, compiled, rows, entries, whole_plan=True)
@@ -225,7 +225,13 @@ def _day(since: str) -> date:
         ) from None
 
 
-def _current(stage: Stage) -> CompiledPlan:
+def current_plan(stage: Stage) -> CompiledPlan:
+    """The plan that the set goes on from.
+
+    Raises:
+        InputError: the set has never been run.
+        RunError: its plans are lost.
+    """
     compiled = last_plan(stage)
     if compiled is None:
         raise InputError(

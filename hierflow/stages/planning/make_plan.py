@@ -12,6 +12,7 @@ from hierflow.plan.compiled import CompiledPlan
 from hierflow.plan.document import PlanDocument, PlannedPartition, PlannedVariant
 from hierflow.plan.identity import SamplingIdentity
 from hierflow.plan.lanes import Variant
+from hierflow.plan.selection import ALL_PROMPTS, PromptSelection
 from hierflow.prompts import PromptSet
 from hierflow.prompts.settings import RowSettings
 from hierflow.stages.context import Stage
@@ -94,8 +95,11 @@ def fresh_plan(
     return _founded(stage, prompts, embeddings, layout, may_measure=False)
 
 
-def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
-    """Store `compiled` and make it the current plan, at this invocation's request; returns whether it was not so."""
+def adopt(stage: Stage, compiled: CompiledPlan, selection: PromptSelection = ALL_PROMPTS) -> bool:
+    """Store `compiled` and make it the current plan, at this invocation's request; returns whether it was not so.
+
+    The request makes the prompts of `selection`.
+    """
     stage.store.claim()
     try:
         current = stage.store.plans.current()
@@ -104,7 +108,7 @@ def adopt(stage: Stage, compiled: CompiledPlan) -> bool:
     is_new = current is None or current.document.id != compiled.document.id
     if is_new:
         stage.store.plans.save(compiled)
-    stage.store.plans.point_to(compiled.document.id, stage.invocation)
+    stage.store.plans.point_to(compiled.document.id, stage.invocation, selection)
     return is_new
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from hierflow.audit.shares import shares
@@ -76,7 +76,7 @@ def assemble(
     """Write manifest, gallery and history from the partition records, whatever has failed.
 
     Where an image could not be made, or its prompt not be encoded, the prompt's last good one stays, flagged
-    `outdated`; where there is none, the row is `failed` and says why.
+    `outdated`; where there is none, the row is `failed` and says why. It is `pending` where no run has tried it yet.
 
     Args:
         stage: the set.
@@ -145,7 +145,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
     records = stage.store.records_oldest_first(entries)
     made, last_good, refused = images_made(compiled, records), _last_good_images(records), _errors(compiled, records)
     sizes = stage.store.files.sizes("images")
-    broke_off = _broke_off(document.id, entries)
+    broke_off = _broke_off(document.id, entries, set(refused.values()))
     planned = _planned_shares(compiled, prompts)
     hash_of = dict(zip(prompts.distinct, prompts.hashes, strict=True))
     rows = []
@@ -178,7 +178,7 @@ def _rows(stage: Stage, compiled: CompiledPlan, prompts: PromptSet, entries: Seq
                     evaluations_paid=image.paid if image else 0.0,
                     run_id=image.run if image else "",
                     scores=dict(image.scores) if image else {},
-                    status="current" if is_current else "outdated" if image else "failed",
+                    status="current" if is_current else "outdated" if image else "failed" if failure else "pending",
                     error="" if is_current else failure or (_LOST if wanted else _PENDING),
                     is_pending=not (is_current or failure),
                 )
@@ -190,12 +190,15 @@ _PENDING, _LOST = "it has not been made yet", "its file is gone or damaged; the 
 """Why images lack for which nothing has failed."""
 
 
-def _broke_off(plan: str, entries: Sequence[Entry]) -> dict[str, str]:
-    """Why the last run of a plan to end on a partition did not make it, by the partition, where one did not."""
+def _broke_off(plan: str, entries: Sequence[Entry], of_images: Collection[str]) -> dict[str, str]:
+    """Why the last run of a plan to end on a partition did not make it, by the partition, where one did not.
+
+    What only single images failed with (`of_images`) is no reason for the others.
+    """
     found: dict[str, str] = {}
     for entry in entries:
         if (entry.stage, entry.plan) == ("partition", plan) and entry.status != "lost":
-            found[entry.partition] = entry.error
+            found[entry.partition] = "" if entry.error in of_images else entry.error
     return found
 
 
