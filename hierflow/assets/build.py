@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from hierflow.assets.graph import PLAN_ASSETS, QUALITY_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS, Translate
-from hierflow.assets.names import ACCELERATOR_TAG, DOCUMENT_TAG, SET_TAG
+from hierflow.assets.names import ACCELERATOR_TAG, SCORING_TAG, SET_TAG
 from hierflow.assets.plan_assets import plan_assets, prompt_source
 from hierflow.assets.quality_asset import quality_asset
 from hierflow.assets.report_assets import report_assets
@@ -66,7 +66,7 @@ def _jobs(served: ServedSet) -> list[Any]:
         names.quality_job: (
             QUALITY_ASSETS,
             "quality",
-            device,
+            {**device, SCORING_TAG: served.scoring_digest},
             "The quality of the set as it stands, baselines included.",
         ),
     }
@@ -79,7 +79,7 @@ def _jobs(served: ServedSet) -> list[Any]:
             tags={
                 **served.spec.runs.tags.of(job),
                 SET_TAG: served.spec.name,
-                DOCUMENT_TAG: served.spec.document_digest,
+                **served.document_tags,
                 **tags,
             },
         )
@@ -108,7 +108,7 @@ def _automation(served: ServedSet) -> list[dg.AutomationConditionSensorDefinitio
         return []
     tags = {
         SET_TAG: served.spec.name,
-        DOCUMENT_TAG: served.spec.document_digest,
+        **served.document_tags,
         ACCELERATOR_TAG: served.spec.diffusion.device,
     }
     return [

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from hierflow.assets.events import materialization
+from hierflow.assets.names import SCORING_TAG
 from hierflow.assets.report_assets import audit_version, current_plan
-from hierflow.assets.run_stage import check_document, run_stage
+from hierflow.assets.run_stage import run_stage
 from hierflow.assets.served_set import ServedSet
+from hierflow.errors import RunError
 from hierflow.hashing import digest
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
         from hierflow.stages.reports.image_set import assembled
 
         with run_stage(context, served) as stage:
-            check_document(context, served)  # the sensor looks for the report of its own version's `scoring`
+            _check_scoring(context, served)
             compiled = current_plan(stage)
             state = state_of_quality(compiled, stage.store.records_of(compiled), stage.spec.scoring)
             prompts = stage.store.prompts.load(compiled.document.prompts)
@@ -70,6 +72,19 @@ def quality_asset(served: ServedSet) -> dg.AssetsDefinition:
         yield from _checks(quality)
 
     return quality_report
+
+
+def _check_scoring(context: dg.AssetExecutionContext, served: ServedSet) -> None:
+    """Refuse a report for another `scoring` than the sensor's, which would request its own again and again.
+
+    Raises:
+        RunError: the sections differ.
+    """
+    if context.run.tags.get(SCORING_TAG, served.scoring_digest) != served.scoring_digest:
+        raise RunError(
+            f"this run was requested for another `scoring` than this process has loaded for {served.spec.name}; "
+            f"reload the code location, restart workers, and launch the job {served.names.plan_job} again"
+        )
 
 
 def _checks(quality: "Quality") -> Iterator[dg.AssetCheckResult]:

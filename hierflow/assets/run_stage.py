@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
-from hierflow.assets.names import DOCUMENT_TAG, INVOCATION_TAG, PLAN_TAG, PROMPTS_TAG, SELECTION_TAG
+from hierflow.assets.names import (
+    DOCUMENT_TAG,
+    DOCUMENT_TIME_TAG,
+    INVOCATION_TAG,
+    PLAN_TAG,
+    PROMPTS_TAG,
+    SELECTION_TAG,
+)
 from hierflow.assets.served_set import ServedSet
 from hierflow.errors import HierflowError, RunError, StorageError
 from hierflow.progress import Lines, OpenProgress, Progress
@@ -88,12 +95,14 @@ def _stage(context: dg.AssetExecutionContext, served: ServedSet) -> Stage:
 
 
 def check_document(context: dg.AssetExecutionContext, served: ServedSet) -> None:
-    """Refuse to work on another version of the document than the run was requested for, or than the file holds now.
+    """Refuse to plan an older version of the document than the run was requested for, or than the file holds now.
 
-    Code servers and queue workers load a document once. A `hierflow run` has just loaded it, and may outlast edits.
+    Code servers and queue workers load a document once. A process that a run launcher starts loads it anew: its
+    version may be newer than the one of the code location that requested the run, and is planned. A `hierflow run`
+    has just loaded the document, and may outlast edits.
 
     Raises:
-        RunError: the versions differ.
+        RunError: this process has an older version, or one that cannot be compared.
         InputError: the file is no longer valid.
     """
     from hierflow.document import document_digests
@@ -107,13 +116,17 @@ def check_document(context: dg.AssetExecutionContext, served: ServedSet) -> None
             f"this process loaded an older version of the document {document} than the file holds now; reload the "
             f"code location, restart long-running workers, and launch the job {job} again"
         )
-    requested = context.run.tags.get(DOCUMENT_TAG, own)
-    if requested != own:
+    requested, written = (context.run.tags.get(tag) for tag in (DOCUMENT_TAG, DOCUMENT_TIME_TAG))
+    if requested is None or requested == own:
+        return
+    loaded = served.document_tags.get(DOCUMENT_TIME_TAG)
+    if not (written and loaded and float(loaded) > float(written)):
         raise RunError(
             f"this run was requested for version {requested[:8]} of the document {document or served.spec.name}, and "
             f"this process loaded version {own[:8]}; reload the code location, restart long-running workers, and "
             f"launch the job {job} again"
         )
+    context.log.info(f"the document was edited after the code location had loaded it; this run plans {own[:8]}")
 
 
 def keep_prompts(context: dg.AssetExecutionContext, prompts: PromptSet) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from hierflow.assets.graph import Translate, asset_specs
-from hierflow.assets.names import SetNames
+from hierflow.assets.names import DOCUMENT_TAG, DOCUMENT_TIME_TAG, SetNames
+from hierflow.hashing import digest
 from hierflow.spec import ImageSetSpec
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ class ServedSet:
     def names(self) -> SetNames:
         """The names of its jobs, sensors and partitions."""
         return SetNames(self.spec.name)
+
+    @cached_property
+    def document_tags(self) -> dict[str, str]:
+        """Tags that name the version of the document which this process has loaded."""
+        tags = {DOCUMENT_TAG: self.spec.document_digest}
+        if self.document and self.document.is_file():
+            tags[DOCUMENT_TIME_TAG] = str(self.document.stat().st_mtime)
+        return tags
+
+    @property
+    def scoring_digest(self) -> str:
+        """Hash of the section `scoring`."""
+        return digest("hierflow scoring 1", self.spec.scoring.model_dump(mode="json"))
 
     @cached_property
     def specs(self) -> dict[str, dg.AssetSpec]:

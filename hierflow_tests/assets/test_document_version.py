@@ -1,7 +1,8 @@
-"""A process plans only the version of the document that the run was requested for and that the file holds."""
+"""A process plans no older version of the document than the run was requested for, or than the file holds."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
 import hierflow
-from hierflow.assets.names import DOCUMENT_TAG
+from hierflow.assets.names import DOCUMENT_TAG, DOCUMENT_TIME_TAG, SCORING_TAG
 from hierflow.document import document_digests, load_document
 from hierflow_tests.assets.dagster_sets import NAMES, Served
 from hierflow_tests.image_sets import attributes, write_document
@@ -89,11 +90,25 @@ def test_assets_without_their_job_are_held_to_the_file(served: Served, tiny_lear
     assert failed[0] == NAMES.op("embedding_tree")
 
 
-def test_partitions_follow_their_plan_and_quality_its_version(served: Served, tiny_learned: Path) -> None:
+def test_a_process_that_loads_a_newer_version_than_the_code_location_plans_it(
+    served: Served, tiny_learned: Path
+) -> None:
+    requested = served.definitions.resolve_job_def(NAMES.plan_job).tags
+    _write(served.document.parent, tiny_learned, diffusion={"seed": 1})
+    edited = float(requested[DOCUMENT_TIME_TAG]) + 1
+    os.utime(served.document, (edited, edited))
+    tags = {tag: requested[tag] for tag in (DOCUMENT_TAG, DOCUMENT_TIME_TAG)}
+    assert _execute(served, served.definitions, NAMES.plan_job, **tags) is None
+    os.utime(served.document, (edited - 2, edited - 2))  # a container that has an older copy
+    assert _execute(served, served.definitions, NAMES.plan_job, **tags) is not None
+
+
+def test_partitions_follow_their_plan_and_quality_its_section(served: Served, tiny_learned: Path) -> None:
     loaded = served.definitions
     assert _execute(served, loaded, NAMES.plan_job) is None
     _write(served.document.parent, tiny_learned, scoring={"near_duplicate": 0.5})
-    new = {DOCUMENT_TAG: load_document(served.document).document_digest}
+    jobs = (served.definitions.resolve_job_def(job) for job in (NAMES.plan_job, NAMES.quality_job))
+    new = {tag: job.tags[tag] for job in jobs for tag in (DOCUMENT_TAG, SCORING_TAG) if tag in job.tags}
     assert _execute(served, loaded, NAMES.subtree_job, served.partitions[0], **new) is None
     assert _execute(served, loaded, NAMES.finish_job, **new) is None
     failed = _execute(served, loaded, NAMES.quality_job, **new)
