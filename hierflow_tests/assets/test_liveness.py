@@ -112,7 +112,9 @@ def test_another_process_of_the_same_number_is_another_process() -> None:
     assert is_process_alive(f"{process}:{int(started) - 1}") is False
 
 
-@pytest.mark.parametrize("tag", ["", "something", ELSEWHERE, f"{os.uname().nodename}:{os.getpid()}:1", "unknown:1:1"])
+@pytest.mark.parametrize(
+    "tag", ["", "something", ELSEWHERE, f"{os.uname().nodename}:{os.getpid()}:1", "unknown:1:1"], ids=range(5)
+)
 def test_a_process_that_cannot_be_seen_from_here_is_neither(tag: str) -> None:
     assert is_process_alive(tag) is None
 
