@@ -64,7 +64,9 @@ def test_an_outage_of_the_store_neither_ends_the_work_nor_the_heartbeat(
         assert first is not None
         with monkeypatch.context() as outage:
             outage.setattr(Storage, "write", fail)
+            end = time.monotonic() + 30
             while failures < 2:
+                assert time.monotonic() < end
                 time.sleep(0.005)
         wait_for_a_later_heartbeat(store, first)
 
