@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from hierflow.assets.graph import PLAN_ASSETS, QUALITY_ASSETS, REPORT_ASSETS, SUBTREE_ASSETS
+from hierflow.assets.names import DOCUMENT_TAG
+from hierflow.document import load_document
 from hierflow.stages.making.todo import todo
 from hierflow_tests.browser.dagster_dev import processes_of, wait
 from hierflow_tests.browser.made_set import EMOJI, LONG, NAMES, PLAIN, STRANGE, MadeSet, made_set
@@ -240,3 +242,13 @@ def test_an_edit_launches_what_it_changed_and_a_killed_partition_is_brought_to_i
     assert todo(made.store, compiled) == []
     statuses = {row["prompt"]: row["status"] for row in rows_of(made.document)}
     assert statuses == dict.fromkeys(edited, "current")
+
+
+def test_an_edited_document_is_planned_though_the_code_location_was_not_reloaded(made: MadeSet) -> None:
+    text = made.document.read_text("utf-8")
+    made.document.write_text(text.replace("name: trial", "name: trial\n  cost: {currency: EUR}"), "utf-8")
+    request = made.launch()
+    (run,) = [run for run in made.dagster.runs() if run["runId"] == request]
+    assert run["tags"][DOCUMENT_TAG] != load_document(made.document).document_digest
+    made.wait_for_the_end(request)
+    assert made.partitions_of(request) == []
