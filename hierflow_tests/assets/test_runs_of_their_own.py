@@ -45,7 +45,7 @@ def test_the_trunk_is_that_of_the_runs_own_plan(tmp_path: Path, monkeypatch: pyt
     first = served.version("embedding_tree")
     seen = []
 
-    def denoise(stage: Any, compiled: Any, prompts: Any, keys: Any) -> int:
+    def denoise(stage: Any, compiled: Any, prompts: Any, keys: Any, selected: Any) -> int:
         seen.append(compiled.document.id)
         return 0
 
@@ -54,7 +54,7 @@ def test_the_trunk_is_that_of_the_runs_own_plan(tmp_path: Path, monkeypatch: pyt
     real = served.served.stage("x", "x").store.plans
     from hierflow.stages.planning import make_plan as planning
 
-    def adopt(stage: Any, compiled: Any) -> bool:
+    def adopt(stage: Any, compiled: Any, selection: Any) -> bool:
         planned = stage.store.plans.save(compiled)
         real.point_to(first, "another request")  # whose plan is current by the time the trunk begins
         return planned is None
