@@ -313,13 +313,14 @@ def test_a_set_without_near_duplicates_and_one_that_nobody_has_compared_are_told
 
 
 def test_a_set_without_pairs_says_how_to_get_them_and_what_they_cost() -> None:
-    quality = quality_of([])
+    quality, rows = quality_of([]), [row_of(one) for one in drawn(1)]
     offer = Offer(pairs=64, evaluations=7_680, planned=2_060)
-    assert headline(quality, offer=offer) == "Shared images are not compared with standard ones."
-    assert "baseline_sample: 64" in why(quality, offer=offer)
-    assert "at most 7,680 evaluations, 3.7 times the set’s own 2,060" in why(quality, offer=offer)
-    assert headline(quality) == "There are no pairs to compare yet."
-    seen = page(quality, offer=offer)
+    assert headline(quality, rows=rows, offer=offer) == "Shared images are not compared with standard ones."
+    assert "baseline_sample: 64" in why(quality, rows=rows, offer=offer)
+    assert "at most 7,680 evaluations, 3.7 times the set’s own 2,060" in why(quality, rows=rows, offer=offer)
+    assert headline(quality, rows=rows) == "There are no pairs to compare yet."
+    assert headline(quality, offer=offer) == "There are no images yet."
+    seen = page(quality, rows=rows, offer=offer)
     assert seen.texts["h2"] == ["The set as a set"]
     assert not seen.named("dialog")
 
