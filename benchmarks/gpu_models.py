@@ -1,7 +1,7 @@
 """Full-size denoisers with random weights, and toys of the same make: what a GPU can be measured with alone.
 
 The configurations are those of `stabilityai/stable-diffusion-xl-base-1.0` and
-`kandinsky-community/kandinsky-2-2-decoder`, written out. Encoders are never run: their folders hold no weights.
+`kandinsky-community/kandinsky-2-2-decoder`, written out. Encoders are never run: their weight files are empty.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 
 from hierflow.models.families import FAMILIES
 from hierflow.models.loaded import LoadedModel
@@ -92,8 +93,10 @@ class BenchModel:
             if name not in index:
                 index[name] = ["transformers", "Encoder"]
             _write_json(folder / name / "config.json", {})
+            save_file({}, folder / name / "model.safetensors")
         for name, (_, config) in self.networks.items():
             _write_json(folder / name / "config.json", config)
+            save_file({}, folder / name / "diffusion_pytorch_model.safetensors")
         _write_json(folder / "scheduler" / "scheduler_config.json", {"_class_name": self.scheduler, **self.config})
         _write_json(folder / "model_index.json", index)
 

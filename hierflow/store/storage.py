@@ -170,7 +170,7 @@ class Storage:
         with self._converted_errors():
             try:
                 self._fs.makedirs(self._root, exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
+            except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
                 raise InputError(
                     f"cannot be used as a folder ({error.strerror or error})",
                     field="storage.path",

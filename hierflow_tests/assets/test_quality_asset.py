@@ -82,7 +82,7 @@ def test_a_report_that_fails_is_tried_twice_and_keeps_nothing_from_being_made(
     assert tick(served) == [NAMES.quality_job]
     assert tick(served) == [NAMES.quality_job]
     assert tick(served) == []
-    assert step_of(served).reason == "the job trial_quality has failed 2 times; launch trial again"
+    assert step_of(served).reason == "the job trial_quality ended 2 times without success; launch the job trial"
     assert served.metadata("image_set")["complete"] is True
     monkeypatch.setattr(Scorers, "of", real)
     served.execute(NAMES.plan_job)

@@ -130,8 +130,10 @@ def test_pickled_weights_are_refused(tmp_path: Path, network: str) -> None:
     folder = save_tiny_stable_diffusion(tmp_path)
     (weights,) = (folder / network).glob("*.safetensors")
     weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(InputError, match=rf"{network}: diffusion.model: .* holds no safetensors weights"):
+    with pytest.raises(InputError) as refused:
         opened(folder)
+    assert refused.value.file == folder / network
+    assert weights.with_suffix(".bin").name in refused.value.problem
 
 
 def test_whatever_changes_an_encoder_changes_its_fingerprint_alone(tmp_path: Path) -> None:
