@@ -83,7 +83,7 @@ class Lora:
         sides = {layer: {*keys.values()} for layer, keys in self._matrices.items()}
         if lacking := [layer for layer, found in sides.items() if len(found) == 1 and found != {None}]:
             what = f"is incomplete: {len(lacking)} of its {len(sides)} layers lack one of their two matrices"
-            raise self._error(f"{what} ({_listed(lacking)})", "download or save it again")
+            raise self._error(f"{what} ({_list_names(lacking)})", "download or save it again")
         infinite, zero = list[str](), set[str]()
         with self._open("pt") as tensors:
             for key in self._shapes:
@@ -92,7 +92,7 @@ class Lora:
                 zero.update([] if tensor.any() else [key])
         if infinite:
             what = f"holds values that are not finite, in {len(infinite)} of its {len(self._shapes)} tensors"
-            raise self._error(f"{what} ({_listed(infinite)})", "take another version of it")
+            raise self._error(f"{what} ({_list_names(infinite)})", "take another version of it")
         changed = frozenset(layer for layer, keys in self._matrices.items() if zero.isdisjoint(keys))
         if not changed:
             raise self._error("changes nothing, as every layer of it is zero", "leave it out")
@@ -144,7 +144,7 @@ class Lora:
         return InputError(problem, file=self.file, field="diffusion.loras", value=self.name, remedy=remedy)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     rest = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + rest
 
@@ -238,7 +238,7 @@ def warn_of_misfits(lora: Lora, fitting: set[int]) -> Iterator[str]:
     """
     misfits = [layer for number, layer in enumerate(lora._matrices) if layer in lora.layers and number not in fitting]
     total, fit = len(lora.layers), len(lora.layers) - len(misfits)
-    what = f"the model has {fit} of its {total} layers and lacks {_listed(misfits)}"
+    what = f"the model has {fit} of its {total} layers and lacks {_list_names(misfits)}"
     if fit < total / 2:
         raise _does_not_fit(lora, what)
     if misfits:
