@@ -134,6 +134,7 @@ def test_dg_check_yaml_agrees(tmp_path: Path) -> None:
     assert yaml.safe_load(write_document(tmp_path, runs=RUNS).read_text())["attributes"]["runs"]["pool"] == "gpu"
 
 
+@pytest.mark.services  # it waits for a minute
 def test_a_partition_waits_for_a_slot_of_the_pool(tiny_learned: Path, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     diffusion = {"model": str(tiny_learned), "steps": 4, "prior_steps": 2}
